@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The policy files of the kernel's `isolation` crate, built for the host.
+
+#![cfg(test)]
+
+#[path = "../mask.rs"]
+mod mask;
+mod model;
+#[path = "../quiesce.rs"]
+mod quiesce;
+#[path = "../request.rs"]
+mod request;
+#[path = "../state.rs"]
+mod state;
+#[path = "../tests.rs"]
+mod tests;

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the task isolation tests share. */
+#ifndef SELFTEST_ISOLATION_H
+#define SELFTEST_ISOLATION_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PR_ISOL_GET
+#define PR_ISOL_GET			82
+#define PR_ISOL_SET			83
+#define PR_ISOL_ENABLE			84
+# define ISOL_SUP_FEATURES		1
+# define ISOL_FEATURES			2
+# define PR_ISOL_SUP_QUIESCE_CFG	3
+# define PR_ISOL_QUIESCE_CFG		4
+# define ISOL_F_QUIESCE_ON_URET		(1 << 0)
+# define ISOL_F_BLOCK_INTERRUPTORS	(1 << 1)
+# define ISOL_F_QUIESCE_VMSTAT_SYNC	(1 << 0)
+# define ISOL_F_QUIESCE_NOHZ_FULL	(1 << 1)
+# define ISOL_F_QUIESCE_DEFER_TLB_FLUSH	(1 << 2)
+#endif
+
+/* All calls return a value, or -errno. */
+static inline int isol_call(int option, unsigned long arg2, unsigned long arg3,
+			    unsigned long arg4, unsigned long arg5)
+{
+	long ret = syscall(SYS_prctl, option, arg2, arg3, arg4, arg5);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int isol_get(unsigned long cmd)
+{
+	return isol_call(PR_ISOL_GET, cmd, 0, 0, 0);
+}
+
+static inline int isol_set(unsigned long cmd, unsigned long value)
+{
+	return isol_call(PR_ISOL_SET, cmd, value, 0, 0);
+}
+
+static inline int isol_enable(unsigned long mask)
+{
+	return isol_call(PR_ISOL_ENABLE, mask, 0, 0, 0);
+}
+
+/* Configure and enable @quiesce, or leave isolation if it is 0. */
+static inline int isol_quiesce(unsigned long quiesce)
+{
+	int ret = isol_enable(0);
+
+	if (ret || !quiesce)
+		return ret;
+	ret = isol_set(PR_ISOL_QUIESCE_CFG, quiesce);
+	return ret ? ret : isol_enable(ISOL_F_QUIESCE_ON_URET);
+}
+
+static inline bool isol_present(void)
+{
+	return isol_get(ISOL_SUP_FEATURES) >= 0;
+}
+
+static inline bool isol_supports(int quiesce)
+{
+	int ret = isol_get(PR_ISOL_SUP_QUIESCE_CFG);
+
+	return ret >= 0 && (ret & quiesce) == quiesce;
+}
+
+#define NO_ISOLATION	"the kernel has no task isolation, see CONFIG_TASK_ISOLATION"
+#define NO_CPU		"needs a second CPU, for the isolated thread"
+#define NO_ROOT		"needs root"
+
+static inline int pin_to(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Lowest CPU > 0 of a list in sysfs such as "1-3,5", -1 if there is none. */
+static inline int first_cpu_of(const char *path)
+{
+	char buf[256], *p = buf;
+	ssize_t len;
+	int fd;
+
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -1;
+	len = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (len <= 0)
+		return -1;
+	buf[len] = '\0';
+
+	while (*p >= '0' && *p <= '9') {
+		long first = strtol(p, &p, 10), last = first;
+
+		if (*p == '-')
+			last = strtol(p + 1, &p, 10);
+		if (last > 0)
+			return first > 0 ? first : 1;
+		if (*p == ',')
+			p++;
+	}
+	return -1;
+}
+
+static inline bool cpu_is_nohz_full(int cpu)
+{
+	return cpu == first_cpu_of("/sys/devices/system/cpu/nohz_full");
+}
+
+/*
+ * The CPU for the isolated thread: one that the system keeps free, else any
+ * but CPU 0, else -1.
+ */
+static inline int isolated_cpu(void)
+{
+	int cpu = first_cpu_of("/sys/devices/system/cpu/nohz_full");
+
+	if (cpu < 0)
+		cpu = first_cpu_of("/sys/devices/system/cpu/isolated");
+	if (cpu < 0)
+		cpu = first_cpu_of("/sys/devices/system/cpu/online");
+	return cpu;
+}
+
+static inline void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (ms % 1000) * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	int fd, ret = 0;
+
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static inline ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	size_t have = 0;
+	ssize_t len;
+	int fd;
+
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	while (have < size - 1) {
+		len = read(fd, buf + have, size - 1 - have);
+		if (len <= 0)
+			break;
+		have += len;
+	}
+	close(fd);
+	buf[have] = '\0';
+	return have;
+}
+
+/* What a CPU and the thread on it suffered so far. */
+struct noise {
+	unsigned long	interrupts;	/* all lines of /proc/interrupts */
+	unsigned long	ticks;		/* of these, the local timer */
+	unsigned long	switches;	/* forced context switches */
+};
+
+static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
+{
+	static char buf[1 << 16];
+	char path[64], *line, *save, *p;
+	int i;
+
+	memset(noise, 0, sizeof(*noise));
+	if (read_file("/proc/interrupts", buf, sizeof(buf)) <= 0)
+		return -1;
+
+	/* The header names the online CPUs: find our column. */
+	line = strtok_r(buf, "\n", &save);
+	snprintf(path, sizeof(path), "CPU%d", cpu);
+	for (i = 0, p = strtok(line, " "); p && strcmp(p, path); i++)
+		p = strtok(NULL, " ");
+	if (!p)
+		return -1;
+
+	while ((line = strtok_r(NULL, "\n", &save))) {
+		char *name = line + strspn(line, " ");
+		unsigned long count = 0;
+		int column;
+
+		p = strchr(name, ':');
+		if (!p)
+			continue;
+		*p++ = '\0';
+		/* ERR and MIS have a single, global column. */
+		if (!strcmp(name, "ERR") || !strcmp(name, "MIS"))
+			continue;
+		for (column = 0; column <= i; column++) {
+			char *end;
+
+			count = strtoul(p, &end, 10);
+			if (end == p)
+				break;
+			p = end;
+		}
+		if (column <= i)
+			continue;
+		noise->interrupts += count;
+		if (!strcmp(name, "LOC"))
+			noise->ticks += count;
+	}
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (read_file(path, buf, sizeof(buf)) <= 0)
+		return -1;
+	p = strstr(buf, "nonvoluntary_ctxt_switches:");
+	if (!p)
+		return -1;
+	noise->switches = strtoul(strchr(p, ':') + 1, NULL, 10);
+	return 0;
+}
+
+static inline void noise_since(struct noise *now, const struct noise *then)
+{
+	now->interrupts -= then->interrupts;
+	now->ticks -= then->ticks;
+	now->switches -= then->switches;
+}
+
+#endif /* SELFTEST_ISOLATION_H */
