@@ -81,6 +81,15 @@ const fn supported() -> Supported {
     }
 }
 
+impl From<bindings::task_isol> for State {
+    fn from(stored: bindings::task_isol) -> Self {
+        Self::from_stored(
+            Features::from_bits(stored.features),
+            Quiesce::from_bits(stored.quiesce_cfg),
+        )
+    }
+}
+
 /// The state of the calling thread.
 ///
 /// Only the thread itself reads or writes its state once it runs.
@@ -95,12 +104,7 @@ impl Current {
 
     fn load(&self) -> State {
         // SAFETY: `self.0` is valid, and nobody writes concurrently.
-        let stored = unsafe { *self.0 };
-
-        State::from_stored(
-            Features::from_bits(stored.features),
-            Quiesce::from_bits(stored.quiesce_cfg),
-        )
+        unsafe { *self.0 }.into()
     }
 
     /// Stores `state` and makes the exit to user mode act on it.
@@ -210,12 +214,17 @@ pub unsafe extern "C" fn task_isol_clear(reason: c_uint) {
 /// interrupt and exception, where instrumentation is allowed. Takes no
 /// sleeping lock and does not enable interrupts.
 ///
+/// * `isol`: The state of the calling thread.
+///
 /// # Safety
 ///
-/// Interrupts must be off.
+/// * Interrupts must be off.
+/// * `isol` must be valid for reading, and nobody may write to it.
 #[export]
-pub unsafe extern "C" fn task_isol_quiesce() {
-    let actions = Current::new().load().quiesce();
+pub unsafe extern "C" fn task_isol_quiesce(isol: *const bindings::task_isol) {
+    // SAFETY: The caller guarantees that it can be read.
+    let state = State::from(unsafe { *isol });
+    let actions = state.quiesce();
     // SAFETY: Interrupts are off, and stay so until this function returns.
     let mut this_cpu = unsafe { ThisCpu::new() };
 

@@ -62,7 +62,12 @@ fn argument() -> impl Strategy<Value = usize> {
 /// Mostly calls that may succeed, some that never do.
 fn arguments() -> impl Strategy<Value = [usize; 4]> {
     let unused = || prop_oneof![12 => Just(0_usize), 1 => argument()];
-    (argument(), prop_oneof![1 => Just(0), 2 => argument()], unused(), unused())
+    (
+        argument(),
+        prop_oneof![1 => Just(0), 2 => argument()],
+        unused(),
+        unused(),
+    )
         .prop_map(|(a, b, c, d)| [a, b, c, d])
 }
 

@@ -1,0 +1,67 @@
+# The front door.  Everything is done by scripts/, with the cache outside of
+# the checkout.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CONFIG ?= series
+export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG TIMEOUT INTO FORCE FROM JOBS
+
+.PHONY: help setup fetch apply build boot check refresh test demo clean \
+	distclean host-test kselftest cost clippy bisect bloat kunit
+
+help:		## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:		## make the toolchain: the host's own, or a Debian root in the cache
+	@scripts/setup
+
+fetch: setup	## get the base kernel into the cache
+	@[ -n "$$KDIR" ] || scripts/fetch
+
+apply: fetch	## apply the series to the base, or to KDIR=/path
+	@scripts/apply
+
+build: apply	## build a kernel: CONFIG=series, stock, off, debug, or any kernel-config/*.config
+	@scripts/build $(CONFIG)
+
+boot:		## boot a built kernel: KERNEL= INIT= SMP= APPEND= ICOUNT=1 INTLOG= TIMEOUT= (scripts/boot)
+	@[ -n "$$INIT" ] || scripts/selftests
+	@scripts/boot
+
+check: fetch	## drift, zero fuzz, checkpatch, rustfmt, clippy, shellcheck: no kernel build
+	@scripts/check
+
+refresh:	## fold edits into the patches that own them: INTO=NNNN for new files
+	@scripts/refresh
+
+test:		## all tests that fit in an hour, from nothing
+	@scripts/test
+
+demo:		## from nothing to a table: the isolated CPU beside the stock one
+	@scripts/demo
+
+host-test: setup	## cargo test of the policy files
+	@scripts/test host
+
+kselftest: apply	## build and boot the series, run its selftests
+	@scripts/test kselftest
+
+cost: apply	## instructions per system call and fault, stock and series
+	@scripts/test cost
+
+kunit: apply	## the KUnit tests in the debug kernel
+	@scripts/test debug
+
+clippy: apply	## the whole crate with the kernel's own CLIPPY=1 (minutes)
+	@scripts/build clippy kernel/isolation/isolation.o
+
+bloat: apply	## bloat-o-meter of the whole =n kernel against stock (long)
+	@scripts/test bloat
+
+bisect: apply	## build every prefix with the option on and off (long)
+	@scripts/bisect
+
+clean:		## remove build/
+	rm -rf build
+
+distclean: clean	## remove the cache as well: toolchain, source, objects
+	rm -rf "$${LINUX_ISOLATION_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/linux-isolation}" rust/target
