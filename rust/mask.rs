@@ -29,7 +29,7 @@ pub(crate) struct Mask<K> {
     kind: PhantomData<K>,
 }
 
-impl<K> Mask<K> {
+impl<K: Copy> Mask<K> {
     /// The set without any bit.
     pub(crate) const EMPTY: Self = Self::new(0);
 

@@ -2,7 +2,7 @@
 
 //! The tracepoints.
 //!
-//! C header: [`include/trace/events/task_isolation.h`](srctree/include/trace/events/task_isolation.h).
+//! C header: [`task_isolation.h`](srctree/include/trace/events/task_isolation.h).
 
 use kernel::{
     bindings,

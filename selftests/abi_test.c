@@ -67,7 +67,7 @@ static bool have_compat(void)
 static int compat_call(int option, unsigned long arg2, unsigned long arg3,
 		       unsigned long arg4, unsigned long arg5)
 {
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 }
 
 static bool have_compat(void)
@@ -125,7 +125,7 @@ TEST_F(abi, unknown_commands)
 	size_t i;
 
 	ASSERT_EQ(0, SET(PR_ISOL_QUIESCE_CFG, VMSTAT));
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		EXPECT_EQ(-EINVAL, GET(commands[i]));
 		EXPECT_EQ(-EINVAL, SET(commands[i], 0));
 		EXPECT_EQ(-EINVAL, SET(commands[i], VMSTAT));

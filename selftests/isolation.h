@@ -145,6 +145,12 @@ static inline int isolated_cpu(void)
 	return cpu;
 }
 
+/* A page fault, if it is the first access to the page. */
+static inline void touch(char *page)
+{
+	__atomic_store_n(page, 1, __ATOMIC_RELAXED);
+}
+
 static inline void sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, (ms % 1000) * 1000000L };
@@ -220,9 +226,6 @@ static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 		if (!p)
 			continue;
 		*p++ = '\0';
-		/* ERR and MIS have a single, global column. */
-		if (!strcmp(name, "ERR") || !strcmp(name, "MIS"))
-			continue;
 		for (column = 0; column <= i; column++) {
 			char *end;
 
@@ -231,6 +234,7 @@ static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 				break;
 			p = end;
 		}
+		/* Lines with a single, global column are no CPU's. */
 		if (column <= i)
 			continue;
 		noise->interrupts += count;

@@ -248,13 +248,11 @@ TEST_F(lifecycle, exec_without_privilege_keeps_everything)
 static void *isolated_forever(void *arg)
 {
 	int *ready = arg;
-	volatile unsigned long spin;
 
 	if (!isol_quiesce(VMSTAT))
 		__atomic_fetch_add(ready, 1, __ATOMIC_SEQ_CST);
-	for (spin = 0; ; spin++)
-		if (!(spin & 0xffff))
-			sched_yield();
+	for (;;)
+		sched_yield();
 	return NULL;
 }
 
@@ -312,11 +310,11 @@ TEST_F_TIMEOUT(lifecycle, exit_group_with_many_isolated_threads, 120)
 }
 
 /* A signal handler runs isolated, and may leave isolation. */
-static volatile sig_atomic_t handler_state;
+static int handler_state;
 
 static void handler(int sig)
 {
-	handler_state = state_now();
+	__atomic_store_n(&handler_state, state_now(), __ATOMIC_RELAXED);
 	isol_enable(0);
 }
 
@@ -324,7 +322,7 @@ TEST_F(lifecycle, signal_handler)
 {
 	signal(SIGUSR1, handler);
 	ASSERT_EQ(0, raise(SIGUSR1));
-	EXPECT_EQ(STATE(ON_URET, VMSTAT), handler_state);
+	EXPECT_EQ(STATE(ON_URET, VMSTAT), __atomic_load_n(&handler_state, __ATOMIC_RELAXED));
 	EXPECT_EQ(STATE(0, VMSTAT), state_now());
 }
 

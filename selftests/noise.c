@@ -29,7 +29,7 @@ struct shared {
 static void spinner(struct shared *shared, int cpu, int actions, int times)
 {
 	const size_t size = (size_t)(times + 1) * 4096;
-	volatile char *fresh = NULL;
+	char *fresh = NULL;
 	int step;
 
 	if (pin_to(cpu)) {
@@ -49,7 +49,7 @@ static void spinner(struct shared *shared, int cpu, int actions, int times)
 	for (step = 1; ; step++) {
 		while (__atomic_load_n(&shared->step, __ATOMIC_ACQUIRE) < step)
 			;
-		fresh[4096 * (step % times)] = 1;
+		touch(fresh + 4096 * (step % times));
 		__atomic_store_n(&shared->done, step, __ATOMIC_RELEASE);
 	}
 }

@@ -153,7 +153,7 @@ static int complaints(char *first, size_t size)
 		return -1;
 	buf[len] = '\0';
 	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 			if (!strstr(line, bad[i]))
 				continue;
 			if (!count++)

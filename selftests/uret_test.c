@@ -21,7 +21,6 @@ struct shared {
 	int	ready;
 	int	step;
 	int	done;
-	char	page[1 << 16] __attribute__((aligned(4096)));
 };
 
 FIXTURE(uret)
@@ -40,7 +39,7 @@ static void spin_until(int *word, int value)
 
 static void spinner(struct shared *shared, int cpu)
 {
-	volatile char *fresh;
+	char *fresh;
 
 	if (pin_to(cpu) || syscall(SYS_membarrier,
 				   MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0))
@@ -59,7 +58,7 @@ static void spinner(struct shared *shared, int cpu)
 	/* 2: ten page faults */
 	spin_until(&shared->step, 2);
 	for (int i = 0; i < 10; i++)
-		fresh[i * 4096] = 1;
+		touch(fresh + i * 4096);
 	__atomic_store_n(&shared->done, 2, __ATOMIC_RELEASE);
 
 	/* 3: interrupts, while user mode spins */
@@ -82,6 +81,12 @@ static int trace_write(const char *file, const char *text)
 
 	snprintf(path, sizeof(path), DIR "/%s", file);
 	return write_file(path, text);
+}
+
+/* Opening it for truncation empties the buffer. */
+static void trace_clear(void)
+{
+	close(open(DIR "/trace", O_WRONLY | O_TRUNC));
 }
 
 /* How often @event is in the trace of the spinner. */
@@ -151,7 +156,7 @@ FIXTURE_TEARDOWN(uret)
 static int run_step(struct shared *shared, int step)
 {
 	sleep_ms(100);
-	trace_write("trace", "");
+	trace_clear();
 	__atomic_store_n(&shared->step, step, __ATOMIC_RELEASE);
 	for (int i = 0; i < 5000 && __atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) < step; i++)
 		sleep_ms(1);
@@ -170,7 +175,7 @@ TEST_F(uret, every_kind_of_return)
 	EXPECT_LT(0, trace_count("VMSTAT_FOLDED"));
 
 	sleep_ms(100);
-	trace_write("trace", "");
+	trace_clear();
 	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(0, syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0));
@@ -197,7 +202,7 @@ TEST_F(uret, nothing_runs_when_disabled)
 TEST_F(uret, dying_is_traced)
 {
 	run_step(self->shared, 3);
-	trace_write("trace", "");
+	trace_clear();
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_EQ(self->pid, waitpid(self->pid, NULL, 0));
 	self->pid = 0;
@@ -209,7 +214,7 @@ TEST_F(uret, enabling_is_traced)
 	pid_t pid;
 
 	ASSERT_EQ(0, trace_write("events/task_isolation/filter", "0"));
-	trace_write("trace", "");
+	trace_clear();
 	pid = fork();
 	if (!pid)
 		_exit(isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC));

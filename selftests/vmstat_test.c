@@ -39,7 +39,7 @@ FIXTURE(vmstat)
 static void spinner(struct shared *shared, int cpu, bool isolated)
 {
 	const size_t size = (size_t)(ROUNDS + 1) * MAX_PAGES * 4096;
-	volatile char *fresh;
+	char *fresh;
 	int step, used = 0;
 
 	if (pin_to(cpu))
@@ -48,7 +48,7 @@ static void spinner(struct shared *shared, int cpu, bool isolated)
 	if (fresh == MAP_FAILED)
 		_exit(1);
 	/* Fails where there are no huge pages, which is just as well. */
-	madvise((void *)fresh, size, MADV_NOHUGEPAGE);
+	madvise(fresh, size, MADV_NOHUGEPAGE);
 	shared->ret = isolated ? isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC) : 0;
 	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
 
@@ -57,7 +57,7 @@ static void spinner(struct shared *shared, int cpu, bool isolated)
 			;
 		/* A fault each: what it counts stays in this CPU's share. */
 		for (int i = 0; i < shared->pages; i++)
-			fresh[4096 * used++] = 1;
+			touch(fresh + 4096 * used++);
 		__atomic_store_n(&shared->done, step, __ATOMIC_RELEASE);
 	}
 }
@@ -143,15 +143,16 @@ static int step(struct shared *shared, int number, int pages)
 	return wait_for(&shared->done, number);
 }
 
-static long nr_anon_pages(void)
+static long anon_pages(void)
 {
+	static const char key[] = "nr_anon_pages ";
 	static char buf[1 << 16];
 	char *p;
 
 	if (read_file("/proc/vmstat", buf, sizeof(buf)) < 0)
 		return -1;
-	p = strstr(buf, "nr_anon_pages ");
-	return p ? strtol(p + strlen("nr_anon_pages "), NULL, 10) : -1;
+	p = strstr(buf, key);
+	return p ? strtol(p + strlen(key), NULL, 10) : -1;
 }
 
 struct result {
@@ -233,12 +234,12 @@ static int exact_rounds(struct __test_metadata *_metadata, struct shared *shared
 		int pages = 1 + i % MAX_PAGES;
 		long before, after;
 
-		before = nr_anon_pages();
+		before = anon_pages();
 		if (step(shared, i, pages)) {
 			TH_LOG("the spinner does not answer");
 			return -1;
 		}
-		after = nr_anon_pages();
+		after = anon_pages();
 		exact += after - before == pages;
 	}
 	return exact;
