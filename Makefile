@@ -6,7 +6,7 @@ CONFIG ?= series
 export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG TIMEOUT INTO FORCE FROM JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
-	distclean host-test kselftest cost clippy bisect bloat kunit
+	distclean host-test kselftest cost clippy bisect bloat kunit containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bloat: apply	## bloat-o-meter of the whole =n kernel against stock (long)
 
 bisect: apply	## build every prefix with the option on and off (long)
 	@scripts/bisect
+
+containerfile:	## print a Containerfile with the packages of the toolchain root
+	@scripts/containerfile
 
 clean:		## remove build/
 	rm -rf build
