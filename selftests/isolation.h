@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +88,7 @@ static inline bool isol_supports(int quiesce)
 #define NO_ISOLATION	"the kernel has no task isolation, see CONFIG_TASK_ISOLATION"
 #define NO_CPU		"needs a second CPU, for the isolated thread"
 #define NO_ROOT		"needs root"
+#define NO_NOHZ_FULL	"needs a nohz_full= CPU: elsewhere the tick interrupts it as well"
 
 static inline int pin_to(int cpu)
 {
@@ -192,21 +195,79 @@ static inline ssize_t read_file(const char *path, char *buf, size_t size)
 	return have;
 }
 
+/* The calling process dies with its parent, however that dies. */
+static inline void die_with_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+#ifdef __x86_64__
+/* The 32-bit prctl(), by way of int 0x80. */
+static inline int compat_prctl(int option, unsigned long arg2, unsigned long arg3,
+			       unsigned long arg4, unsigned long arg5)
+{
+	long ret;
+
+	asm volatile("int $0x80"
+		     : "=a" (ret)
+		     : "0" (172L), "b" ((long)option), "c" (arg2), "d" (arg3),
+		       "S" (arg4), "D" (arg5)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+static inline bool have_compat(void)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		_exit(compat_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+#else
+static inline int compat_prctl(int option, unsigned long arg2, unsigned long arg3,
+			       unsigned long arg4, unsigned long arg5)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline bool have_compat(void)
+{
+	return false;
+}
+#endif
+
 /* What a CPU and the thread on it suffered so far. */
 struct noise {
-	unsigned long	interrupts;	/* all lines of /proc/interrupts */
+	unsigned long	interrupts;	/* from /proc/interrupts */
 	unsigned long	ticks;		/* of these, the local timer */
 	unsigned long	switches;	/* forced context switches */
 };
 
+/*
+ * Lines of /proc/interrupts which count what another line counts already, or
+ * what is no interrupt.
+ */
+static inline bool no_interrupt(const char *name)
+{
+	return !strcmp(name, "TLB") || !strcmp(name, "PMI") || !strcmp(name, "MCP");
+}
+
 static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 {
-	static char buf[1 << 16];
+	static char buf[4 << 20];
 	char path[64], *line, *save, *p;
+	ssize_t len;
 	int i;
 
 	memset(noise, 0, sizeof(*noise));
-	if (read_file("/proc/interrupts", buf, sizeof(buf)) <= 0)
+	len = read_file("/proc/interrupts", buf, sizeof(buf));
+	/* A part of it would look like silence. */
+	if (len <= 0 || len == sizeof(buf) - 1)
 		return -1;
 
 	/* The header names the online CPUs: find our column. */
@@ -237,7 +298,8 @@ static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 		/* Lines with a single, global column are no CPU's. */
 		if (column <= i)
 			continue;
-		noise->interrupts += count;
+		if (!no_interrupt(name))
+			noise->interrupts += count;
 		if (!strcmp(name, "LOC"))
 			noise->ticks += count;
 	}

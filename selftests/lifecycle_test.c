@@ -5,10 +5,8 @@
 #include <libgen.h>
 #include <linux/limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
@@ -202,11 +200,9 @@ static int secure_exec(struct __test_metadata *_metadata, const char *helper,
 	mkdir("/tmp", 01777);
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, mount("isolation", dir, "tmpfs", flags, NULL));
-	ASSERT_EQ(0, chmod(dir, 0755));
 	snprintf(path, sizeof(path), "%s/helper", dir);
-	ASSERT_EQ(0, copy_file(helper, path, mode));
 
-	pid = fork();
+	pid = chmod(dir, 0755) || copy_file(helper, path, mode) ? -1 : fork();
 	if (!pid) {
 		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 			_exit(99);
@@ -267,6 +263,7 @@ static pid_t many_isolated(struct __test_metadata *_metadata, bool exit_group, i
 	if (pid)
 		return pid;
 
+	die_with_parent();
 	for (i = 0; i < THREADS; i++) {
 		pthread_t thread;
 

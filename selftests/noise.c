@@ -6,8 +6,6 @@
 #include "isolation.h"
 
 #include <getopt.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 static const char usage[] =
 "Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-q MASK] idle|stat_refresh\n"
@@ -32,6 +30,7 @@ static void spinner(struct shared *shared, int cpu, int actions, int times)
 	char *fresh = NULL;
 	int step;
 
+	die_with_parent();
 	if (pin_to(cpu)) {
 		shared->error = errno;
 	} else {

@@ -208,10 +208,13 @@ TEST_F_TIMEOUT(stress, random_calls, SECONDS + 60)
 	EXPECT_LT(calls / 100, accepted);
 	EXPECT_GT(calls, accepted);
 
-	if (before < 0)
-		SKIP(return, "cannot read the kernel log");
+	if (before < 0) {
+		TH_LOG("cannot read the kernel log, not looked at");
+		return;
+	}
+	/* Old lines may have left the buffer meanwhile. */
 	after = complaints(first, sizeof(first));
-	EXPECT_EQ(before, after) {
+	EXPECT_GE(before, after) {
 		TH_LOG("kernel log: %s", first);
 	}
 }
