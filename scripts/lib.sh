@@ -66,14 +66,14 @@ lock() {
 	export ISOL_LOCKED=1
 }
 
-# logged LOG COMMAND... - run with output in a log and one dot per 200 lines.
+# logged LOG COMMAND... - run with output in a log and one dot per 25 lines.
 logged() {
 	local log=$LOGS/$1 rc
 	shift
 	mkdir -p "$LOGS"
 	set +e
 	"$@" 2>&1 | tee "$log" |
-		awk 'NR % 200 == 0 { printf "."; fflush() } END { if (NR >= 200) print "" }'
+		awk 'NR % 25 == 0 { printf "."; fflush() } NR % 2000 == 0 { print "" } END { if (NR >= 25 && NR % 2000) print "" }'
 	rc=${PIPESTATUS[0]}
 	set -e
 	if [ "$rc" -ne 0 ]; then
