@@ -36,6 +36,7 @@ FIXTURE(vmstat)
 	int		cpu;
 	pid_t		pid;
 	struct shared	*shared;
+	char		interval[32];
 };
 
 FIXTURE_VARIANT(vmstat)
@@ -122,6 +123,16 @@ static int wait_for(int *word, int value)
 	return -1;
 }
 
+/*
+ * Sleeps, but not deeply: the periodic update is driven by deferrable timers of
+ * this CPU, which do not wake it up from idle.
+ */
+static void doze_ms(int ms)
+{
+	for (; ms > 0; ms -= 10)
+		sleep_ms(10);
+}
+
 /* Waits until the CPU was left alone for 100 ms. */
 static int settle(int cpu, pid_t pid)
 {
@@ -200,82 +211,62 @@ FIXTURE_SETUP(vmstat)
 
 FIXTURE_TEARDOWN(vmstat)
 {
+	if (self->interval[0])
+		write_file(STAT_INTERVAL, self->interval);
 	if (self->pid > 0) {
 		kill(self->pid, SIGKILL);
 		waitpid(self->pid, NULL, 0);
 	}
 }
 
-/*
- * Dirty the counters, write stat_refresh, see who was interrupted. With the
- * action nobody is, without it each write does.
- */
-TEST_F_TIMEOUT(vmstat, stat_refresh, 180)
+/* Makes the shepherd stay away, from its next visit on. */
+static int send_shepherd_away(int cpu, char *interval, size_t size)
 {
-	unsigned long interrupts = 0, switches = 0;
-	int rounds = 0, retries = 0;
-
-	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
-	for (int i = 1; i <= ROUNDS; i++) {
-		struct noise then, now;
-
-		ASSERT_EQ(0, step(self->shared, i, BY_FAULT, 1));
-		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
-		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
-		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
-		noise_since(&now, &then);
-		interrupts += now.interrupts;
-		switches += now.switches;
-		rounds += now.interrupts || now.switches;
-		/* Where the shepherd was faster, there is nothing to fetch. */
-		if (!variant->isolated && !now.switches && shepherded(self->cpu) && retries < 20) {
-			retries++;
-			rounds++;
-		}
-	}
-	TH_LOG("%d of %d writes interrupted CPU %d: %lu interrupts, %lu forced switches, %d by the shepherd",
-	       rounds - retries, ROUNDS, self->cpu, interrupts, switches, retries);
-	if (variant->isolated) {
-		EXPECT_EQ(0, rounds);
-		EXPECT_EQ(0, interrupts);
-		EXPECT_EQ(0, switches);
-	} else {
-		EXPECT_EQ(ROUNDS, rounds);
-		EXPECT_LE(ROUNDS - retries, switches);
-	}
+	if (!shepherded(cpu))
+		return 0;
+	if (read_file(STAT_INTERVAL, interval, size) <= 0 || write_file(STAT_INTERVAL, "60"))
+		return -1;
+	doze_ms(2500);
+	return 0;
 }
 
-/* Isolated or not, a CPU that has nothing to fold is left alone. */
-TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
+/* Waits for a visit: after send_shepherd_away() the next one may be far off. */
+static int await_shepherd(struct shared *shared, int cpu)
 {
 	struct noise then, now;
+	pid_t pid;
+	int ret = -1;
 
-	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
-	ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
-	ASSERT_EQ(0, settle(self->cpu, self->pid));
-	/* The work of the shepherd comes back once. */
-	sleep_ms(shepherded(self->cpu) ? 3000 : 0);
-	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
-	for (int i = 0; i < ROUNDS; i++)
-		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
-	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
-	noise_since(&now, &then);
-	EXPECT_EQ(0, now.switches);
-	EXPECT_EQ(0, now.interrupts);
+	if (start(shared, cpu, false, &pid))
+		return -1;
+	if (!step(shared, 1, BY_FAULT, 1) && !read_noise(cpu, pid, &then)) {
+		for (int i = 0; i < 700 && ret; i++) {
+			doze_ms(100);
+			if (read_noise(cpu, pid, &now))
+				break;
+			if (now.switches != then.switches)
+				ret = 0;
+		}
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	memset(shared, 0, sizeof(*shared));
+	return ret;
 }
 
 /* The periodic update does not come for what is not there. */
-TEST_F_TIMEOUT(vmstat, shepherd, 60)
+TEST_F_TIMEOUT(vmstat, shepherd, 180)
 {
 	struct noise then, now;
 
 	if (!shepherded(self->cpu))
 		SKIP(return, "the CPU is isolated from scheduling domains, no periodic update");
+	ASSERT_EQ(0, await_shepherd(self->shared, self->cpu));
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
 	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
 	for (int i = 1; i <= 5; i++) {
 		ASSERT_EQ(0, step(self->shared, i, BY_FAULT, 1));
-		sleep_ms(2500);
+		doze_ms(2500);
 	}
 	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
 	noise_since(&now, &then);
@@ -289,13 +280,14 @@ TEST_F_TIMEOUT(vmstat, shepherd, 60)
 }
 
 /* Work that is already pending is cancelled: the thread isolates itself late. */
-TEST_F_TIMEOUT(vmstat, pending_work, 60)
+TEST_F_TIMEOUT(vmstat, pending_work, 180)
 {
 	unsigned long switches = 0;
 	int number = 0;
 
 	if (!shepherded(self->cpu))
 		SKIP(return, "the CPU is isolated from scheduling domains, no periodic update");
+	ASSERT_EQ(0, await_shepherd(self->shared, self->cpu));
 	self->shared->late = true;
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
 	for (int round = 0; round < 4; round++) {
@@ -304,12 +296,12 @@ TEST_F_TIMEOUT(vmstat, pending_work, 60)
 		/* Keep the work busy for 3 s: it requeues itself. */
 		for (int i = 0; i < 30; i++) {
 			ASSERT_EQ(0, step(self->shared, ++number, BY_FAULT, 1));
-			sleep_ms(100);
+			doze_ms(100);
 		}
 		ASSERT_EQ(0, step(self->shared, ++number, ISOLATE, 0));
 		ASSERT_EQ(0, self->shared->ret);
 		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
-		sleep_ms(2500);
+		doze_ms(2500);
 		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
 		noise_since(&now, &then);
 		switches += now.switches;
@@ -323,6 +315,62 @@ TEST_F_TIMEOUT(vmstat, pending_work, 60)
 }
 
 /*
+ * Dirty the counters, write stat_refresh, see who was interrupted. With the
+ * action nobody is, without it each write does.
+ */
+TEST_F_TIMEOUT(vmstat, stat_refresh, 180)
+{
+	unsigned long interrupts = 0, switches = 0;
+	int rounds = 0;
+
+	ASSERT_EQ(0, send_shepherd_away(self->cpu, self->interval, sizeof(self->interval)));
+	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
+	for (int i = 1; i <= ROUNDS; i++) {
+		struct noise then, now;
+
+		ASSERT_EQ(0, step(self->shared, i, BY_FAULT, 1));
+		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
+		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
+		ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
+		noise_since(&now, &then);
+		interrupts += now.interrupts;
+		switches += now.switches;
+		rounds += now.interrupts || now.switches;
+		/* Let the tick stop again, which may fold as well. */
+		doze_ms(10);
+	}
+	TH_LOG("%d of %d writes interrupted CPU %d: %lu interrupts, %lu forced switches",
+	       rounds, ROUNDS, self->cpu, interrupts, switches);
+	if (variant->isolated) {
+		EXPECT_EQ(0, rounds);
+		EXPECT_EQ(0, interrupts);
+		EXPECT_EQ(0, switches);
+	} else {
+		EXPECT_EQ(ROUNDS, rounds);
+		EXPECT_LE(ROUNDS, switches);
+	}
+}
+
+/* Isolated or not, a CPU that has nothing to fold is left alone. */
+TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
+{
+	struct noise then, now;
+
+	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
+	ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
+	ASSERT_EQ(0, settle(self->cpu, self->pid));
+	/* The work of the shepherd comes back once. */
+	doze_ms(shepherded(self->cpu) ? 3000 : 0);
+	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
+	for (int i = 0; i < ROUNDS; i++)
+		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
+	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
+	noise_since(&now, &then);
+	EXPECT_EQ(0, now.switches);
+	EXPECT_EQ(0, now.interrupts);
+}
+
+/*
  * The global counters are exact when the thread is back in user mode. Somebody
  * else's page fault may spoil a round, the control shows what not folding does.
  */
@@ -330,6 +378,7 @@ TEST_F_TIMEOUT(vmstat, counters_after_a_fault, 120)
 {
 	int exact = 0;
 
+	ASSERT_EQ(0, send_shepherd_away(self->cpu, self->interval, sizeof(self->interval)));
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
 	for (int i = 1; i <= ROUNDS; i++) {
 		int pages = 1 + i % MAX_PAGES;
@@ -354,6 +403,7 @@ TEST_F_TIMEOUT(vmstat, counters_after_signal_delivery, 120)
 {
 	int exact = 0;
 
+	ASSERT_EQ(0, send_shepherd_away(self->cpu, self->interval, sizeof(self->interval)));
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
 	for (int i = 1; i <= ROUNDS; i++) {
 		long seen;
@@ -363,6 +413,8 @@ TEST_F_TIMEOUT(vmstat, counters_after_signal_delivery, 120)
 		/* Fetches what was left, if anything. */
 		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
 		exact += anon_pages() == seen;
+		/* Let the tick stop again, which may fold as well. */
+		doze_ms(10);
 	}
 	TH_LOG("nothing left in %d of %d rounds", exact, ROUNDS);
 	if (variant->isolated) {
