@@ -12,7 +12,7 @@
 #define ROUNDS		200
 /* Below any per-CPU threshold, so that nothing is folded by itself. */
 #define MAX_PAGES	2
-#define STACK_SIZE	(1 << 16)
+#define STACK_SIZE	65536
 
 enum how {
 	BY_FAULT,	/* dirty the counters by page faults */
