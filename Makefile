@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG TIMEOUT INTO FORCE FROM JOBS
+export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO FORCE FROM JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
-	distclean host-test kselftest cost clippy bisect bloat kunit containerfile
+	distclean where host-test kselftest cost clippy bisect bloat kunit containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ kselftest: apply	## build and boot the series, run its selftests
 
 cost: apply	## instructions per system call and fault, stock and series
 	@scripts/test cost
+
+where: apply	## where the instructions of an isolated return go, function by function
+	@scripts/where
 
 kunit: apply	## the KUnit tests in the debug kernel
 	@scripts/test debug
