@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO FORCE FROM JOBS
+export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO FORCE FROM QUICK JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
 	distclean where host-test kselftest cost clippy bisect bloat kunit containerfile

@@ -351,7 +351,10 @@ TEST_F_TIMEOUT(vmstat, stat_refresh, 180)
 	}
 }
 
-/* Isolated or not, a CPU that has nothing to fold is left alone. */
+/*
+ * Isolated or not, a CPU that has nothing to fold is left alone. If the thread is
+ * not isolated, an interrupt may leave something now and then.
+ */
 TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
 {
 	struct noise then, now;
@@ -366,8 +369,13 @@ TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
 		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
 	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
 	noise_since(&now, &then);
-	EXPECT_EQ(0, now.switches);
-	EXPECT_EQ(0, now.interrupts);
+	TH_LOG("%lu interrupts, %lu forced switches", now.interrupts, now.switches);
+	if (variant->isolated) {
+		EXPECT_EQ(0, now.switches);
+		EXPECT_EQ(0, now.interrupts);
+	} else {
+		EXPECT_GE(ROUNDS / 20, now.switches);
+	}
 }
 
 /*
