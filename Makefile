@@ -70,4 +70,6 @@ clean:		## remove build/
 	rm -rf build
 
 distclean: clean	## remove the cache as well: toolchain, source, objects
-	rm -rf "$${LINUX_ISOLATION_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/linux-isolation}" rust/target
+	cd "$${LINUX_ISOLATION_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/linux-isolation}" && \
+		rm -rf root root.tmp src obj ccache cargo cargo-target home lock toolchain
+	rm -rf rust/target

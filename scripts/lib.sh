@@ -11,10 +11,16 @@ export TOP CACHE BUILD LOGS JOBS
 # shellcheck source=kernel-config/base.env
 . "$TOP/kernel-config/base.env"
 
+[ -z "${KDIR:-}" ] || KDIR=$(realpath -m "$KDIR")
+mkdir -p "$LOGS"
+
 ROOT=$CACHE/root
 STOCK=$CACHE/src/stock
 SERIES_TREE=$CACHE/src/series
-# Only paths that are ours may be in git's sight.
+# The user's git settings, or a hook's, are none of ours.
+# shellcheck disable=SC2046 # a list of words
+unset $(git rev-parse --local-env-vars 2>/dev/null)
+[ -n "${ISOL_USER_GIT:-}" ] || export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=2
 export GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 export GIT_CONFIG_KEY_1=gc.auto GIT_CONFIG_VALUE_1=0
