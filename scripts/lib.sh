@@ -30,6 +30,10 @@ PROJECT_NAME='Task isolation project'
 PROJECT_MAIL='task-isolation@localhost.localdomain'
 PROJECT_DATE='@0 +0000'
 
+# The two styles of isolation that exist without this series.
+NOHZ_ISOL='nohz_full=1 isolcpus=domain,managed_irq,1 irqaffinity=0 rcu_nocbs=1'
+NOHZ_ONLY='nohz_full=1 irqaffinity=0'
+
 SECONDS=0
 say()  { printf '%s[%3ds] %s%s\n' "${BOLD-}" "$SECONDS" "$*" "${PLAIN-}"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
@@ -86,6 +90,15 @@ logged() {
 		tail -n 25 "$log" >&2
 		die "failed with status $rc: $*" "log: $log"
 	fi
+}
+
+# obj_of CONFIG - where its objects are; those of KDIR stand apart, stock is never from it.
+obj_of() {
+	local obj=$CACHE/obj/$1
+	if [ -n "${KDIR:-}" ] && [ "$1" != stock ]; then
+		obj+=-$(printf %s "$KDIR" | cksum | cut -d' ' -f1)
+	fi
+	printf '%s\n' "$obj"
 }
 
 # series_patches - the patch files in order, relative to patches/.
