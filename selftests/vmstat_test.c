@@ -3,6 +3,8 @@
  * ISOL_F_QUIESCE_VMSTAT_SYNC: nobody comes for the differentials of a CPU
  * whose thread settled them, and the global counters are exact without.
  */
+#include <sys/time.h>
+
 #include "isolation.h"
 
 #include "kselftest_harness.h"
@@ -29,6 +31,7 @@ struct shared {
 	int	done;
 	int	ret;
 	bool	late;		/* isolate when told to, not from the start */
+	bool	tick;		/* keep the tick running */
 };
 
 FIXTURE(vmstat)
@@ -71,6 +74,18 @@ static void handler(int sig)
 	step_done();
 }
 
+/*
+ * The timer of vmstat_work is deferrable. Without the tick it would wait for
+ * another reason to look at the timers, and tell nothing. A CPU time timer keeps
+ * the tick running, this one never expires.
+ */
+static int keep_the_tick(void)
+{
+	const struct itimerval timer = { .it_value.tv_sec = 1000000 };
+
+	return setitimer(ITIMER_VIRTUAL, &timer, NULL);
+}
+
 static void spinner(struct shared *shared, int cpu, bool isolated)
 {
 	const size_t size = (size_t)ROUNDS * STACK_SIZE;
@@ -82,6 +97,8 @@ static void spinner(struct shared *shared, int cpu, bool isolated)
 	die_with_parent();
 	spinner_shared = shared;
 	if (pin_to(cpu) || sigaction(SIGUSR1, &action, NULL))
+		_exit(1);
+	if (shared->tick && keep_the_tick())
 		_exit(1);
 	fresh = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -133,8 +150,8 @@ static void doze_ms(int ms)
 		sleep_ms(10);
 }
 
-/* Waits until the CPU was left alone for 100 ms. */
-static int settle(int cpu, pid_t pid)
+/* Waits until the CPU was left alone for 100 ms, the tick excepted if it is kept. */
+static int settle(int cpu, pid_t pid, bool tick)
 {
 	struct noise then, now;
 
@@ -144,7 +161,7 @@ static int settle(int cpu, pid_t pid)
 		sleep_ms(100);
 		if (read_noise(cpu, pid, &now))
 			return -1;
-		if (now.switches == then.switches && now.interrupts == then.interrupts)
+		if (now.switches == then.switches && (tick || now.interrupts == then.interrupts))
 			return 0;
 		then = now;
 	}
@@ -158,7 +175,7 @@ static int start(struct shared *shared, int cpu, bool isolated, pid_t *pid)
 		spinner(shared, cpu, isolated);
 	if (*pid < 0 || wait_for(&shared->ready, 1) || shared->ret)
 		return -1;
-	return settle(cpu, *pid);
+	return settle(cpu, *pid, shared->tick);
 }
 
 static int step(struct shared *shared, int number, enum how how, int pages)
@@ -230,13 +247,17 @@ static int send_shepherd_away(int cpu, char *interval, size_t size)
 	return 0;
 }
 
-/* Waits for a visit: after send_shepherd_away() the next one may be far off. */
+/*
+ * Waits for a visit: after send_shepherd_away() the next one may be far off.
+ * Leaves @shared as the tests of the periodic update want it.
+ */
 static int await_shepherd(struct shared *shared, int cpu)
 {
 	struct noise then, now;
 	pid_t pid;
 	int ret = -1;
 
+	shared->tick = true;
 	if (start(shared, cpu, false, &pid))
 		return -1;
 	if (!step(shared, 1, BY_FAULT, 1) && !read_noise(cpu, pid, &then)) {
@@ -251,6 +272,7 @@ static int await_shepherd(struct shared *shared, int cpu)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	memset(shared, 0, sizeof(*shared));
+	shared->tick = true;
 	return ret;
 }
 
@@ -361,7 +383,7 @@ TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
 
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated, &self->pid));
 	ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
-	ASSERT_EQ(0, settle(self->cpu, self->pid));
+	ASSERT_EQ(0, settle(self->cpu, self->pid, false));
 	/* The work of the shepherd comes back once. */
 	doze_ms(shepherded(self->cpu) ? 3000 : 0);
 	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
