@@ -24,6 +24,7 @@ use kernel::{
 };
 
 use crate::{
+    left::Left,
     mask::{
         Features,
         Quiesce,
@@ -32,7 +33,8 @@ use crate::{
     quiesce::{
         self,
         Done,
-        Subsystems, //
+        Subsystems,
+        Work, //
     },
     request::{
         self,
@@ -59,8 +61,25 @@ static_assert!(Command::SupportedFeatures as u32 == bindings::ISOL_SUP_FEATURES)
 static_assert!(Command::Features as u32 == bindings::ISOL_FEATURES);
 static_assert!(Command::SupportedQuiesce as u32 == bindings::PR_ISOL_SUP_QUIESCE_CFG);
 static_assert!(Command::Quiesce as u32 == bindings::PR_ISOL_QUIESCE_CFG);
+static_assert!(Command::Left as u32 == bindings::PR_ISOL_QUIESCE_LEFT);
 static_assert!(Features::QUIESCE_ON_URET.bits() == bindings::ISOL_F_QUIESCE_ON_URET);
 static_assert!(Quiesce::VMSTAT_SYNC.bits() == bindings::ISOL_F_QUIESCE_VMSTAT_SYNC);
+static_assert!(Quiesce::NOHZ_FULL.bits() == bindings::ISOL_F_QUIESCE_NOHZ_FULL);
+static_assert!(Left::TICK_POSIX_TIMER.bits() == bindings::ISOL_LEFT_TICK_POSIX_TIMER);
+static_assert!(Left::TICK_PERF_EVENTS.bits() == bindings::ISOL_LEFT_TICK_PERF_EVENTS);
+static_assert!(Left::TICK_SCHED.bits() == bindings::ISOL_LEFT_TICK_SCHED);
+static_assert!(Left::TICK_CLOCK_UNSTABLE.bits() == bindings::ISOL_LEFT_TICK_CLOCK_UNSTABLE);
+static_assert!(Left::TICK_RCU.bits() == bindings::ISOL_LEFT_TICK_RCU);
+static_assert!(Left::TICK_RCU_EXP.bits() == bindings::ISOL_LEFT_TICK_RCU_EXP);
+static_assert!(Left::TICK_RCU_CB.bits() == bindings::ISOL_LEFT_TICK_RCU_CB);
+static_assert!(Left::TICK_IRQ_WORK.bits() == bindings::ISOL_LEFT_TICK_IRQ_WORK);
+static_assert!(Left::TICK_SOFTIRQ.bits() == bindings::ISOL_LEFT_TICK_SOFTIRQ);
+static_assert!(Left::TICK_ALWAYS.bits() == bindings::ISOL_LEFT_TICK_ALWAYS);
+static_assert!(Left::TIMER.bits() == bindings::ISOL_LEFT_TIMER);
+static_assert!(Left::HRTIMER.bits() == bindings::ISOL_LEFT_HRTIMER);
+static_assert!(Left::GAVE_UP.bits() == bindings::ISOL_LEFT_GAVE_UP);
+static_assert!(Work::SOFTIRQ.bits() == bindings::TASK_ISOL_WORK_SOFTIRQ);
+static_assert!(Work::YIELD.bits() == bindings::TASK_ISOL_WORK_YIELD);
 static_assert!(Done::VMSTAT_FOLDED.bits() == bindings::VMSTAT_QUIESCE_FOLDED);
 static_assert!(Done::VMSTAT_CANCELLED.bits() == bindings::VMSTAT_QUIESCE_CANCELLED);
 
@@ -74,10 +93,17 @@ impl From<Refusal> for Error {
 }
 
 /// What this kernel can do on this machine.
-const fn supported() -> Supported {
+fn supported() -> Supported {
+    let mut quiesce = Quiesce::VMSTAT_SYNC;
+
+    #[cfg(CONFIG_NO_HZ_FULL)]
+    // SAFETY: Written during boot only.
+    if unsafe { bindings::tick_nohz_full_running } {
+        quiesce = quiesce.union(Quiesce::NOHZ_FULL);
+    }
     Supported {
         features: Features::QUIESCE_ON_URET,
-        quiesce: Quiesce::VMSTAT_SYNC,
+        quiesce,
     }
 }
 
@@ -86,7 +112,18 @@ impl From<bindings::task_isol> for State {
         Self::from_stored(
             Features::from_bits(stored.features),
             Quiesce::from_bits(stored.quiesce_cfg),
+            Left::from_bits(stored.quiesce_left),
         )
+    }
+}
+
+impl From<State> for bindings::task_isol {
+    fn from(state: State) -> Self {
+        Self {
+            features: state.features().bits(),
+            quiesce_cfg: state.quiesce().bits(),
+            quiesce_left: state.left().bits(),
+        }
     }
 }
 
@@ -109,13 +146,8 @@ impl Current {
 
     /// Stores `state` and makes the exit to user mode act on it.
     fn store(&self, state: State) {
-        let stored = bindings::task_isol {
-            features: state.features().bits(),
-            quiesce_cfg: state.quiesce().bits(),
-        };
-
         // SAFETY: `self.0` is valid, and nobody accesses it concurrently.
-        unsafe { *self.0 = stored };
+        unsafe { *self.0 = state.into() };
         // SAFETY: Changes a flag of the calling thread that is only ours.
         unsafe { bindings::task_isol_set_tif(state.quiesces_on_uret()) };
     }
@@ -147,6 +179,90 @@ impl Subsystems for ThisCpu {
         }
         done
     }
+
+    #[cfg(CONFIG_NO_HZ_FULL)]
+    fn nohz_full(&mut self) -> Left {
+        // SAFETY: Interrupts are off, see `ThisCpu::new()`.
+        left_from_tick(unsafe { bindings::tick_nohz_full_quiesce() })
+    }
+
+    #[cfg(not(CONFIG_NO_HZ_FULL))]
+    fn nohz_full(&mut self) -> Left {
+        // Not supported, so nobody has configured it.
+        Left::EMPTY
+    }
+
+    fn next_event(&self) -> i64 {
+        // SAFETY: Interrupts are off, see `ThisCpu::new()`.
+        unsafe { bindings::tick_nohz_get_next_hrtimer() }
+    }
+
+    fn cpu_timers(&mut self) {
+        // SAFETY: Interrupts are off, and the thread does not exit.
+        #[cfg(CONFIG_POSIX_TIMERS)]
+        unsafe {
+            bindings::run_posix_cpu_timers()
+        };
+    }
+
+    fn may_yield(&self) -> bool {
+        // SAFETY: `current` is valid while it runs this code.
+        let prio = unsafe { (*bindings::get_current()).prio };
+
+        // Real-time and deadline tasks are below.
+        prio >= bindings::MAX_RT_PRIO as c_int
+    }
+}
+
+/// The reasons of `tick_nohz_full_quiesce()` as those of the user ABI.
+#[cfg(CONFIG_NO_HZ_FULL)]
+const fn left_from_tick(found: c_uint) -> Left {
+    // The dependencies have the same bits, and the others follow them.
+    Left::from_bits((found & 0x3f) | (found >> 10))
+}
+
+#[cfg(CONFIG_NO_HZ_FULL)]
+mod check_left_from_tick {
+    use super::*;
+
+    const fn is_from(left: Left, found: c_uint) -> bool {
+        left_from_tick(found).bits() == left.bits()
+    }
+
+    const fn is_from_dep(left: Left, bit: c_uint) -> bool {
+        is_from(left, 1 << bit)
+    }
+
+    static_assert!(is_from_dep(
+        Left::TICK_POSIX_TIMER,
+        bindings::tick_dep_bits_TICK_DEP_BIT_POSIX_TIMER
+    ));
+    static_assert!(is_from_dep(
+        Left::TICK_PERF_EVENTS,
+        bindings::tick_dep_bits_TICK_DEP_BIT_PERF_EVENTS
+    ));
+    static_assert!(is_from_dep(
+        Left::TICK_SCHED,
+        bindings::tick_dep_bits_TICK_DEP_BIT_SCHED
+    ));
+    static_assert!(is_from_dep(
+        Left::TICK_CLOCK_UNSTABLE,
+        bindings::tick_dep_bits_TICK_DEP_BIT_CLOCK_UNSTABLE
+    ));
+    static_assert!(is_from_dep(
+        Left::TICK_RCU,
+        bindings::tick_dep_bits_TICK_DEP_BIT_RCU
+    ));
+    static_assert!(is_from_dep(
+        Left::TICK_RCU_EXP,
+        bindings::tick_dep_bits_TICK_DEP_BIT_RCU_EXP
+    ));
+    static_assert!(is_from(Left::TICK_RCU_CB, bindings::TICK_LEFT_RCU_CB));
+    static_assert!(is_from(Left::TICK_IRQ_WORK, bindings::TICK_LEFT_IRQ_WORK));
+    static_assert!(is_from(Left::TICK_SOFTIRQ, bindings::TICK_LEFT_SOFTIRQ));
+    static_assert!(is_from(Left::TICK_ALWAYS, bindings::TICK_LEFT_ALWAYS));
+    static_assert!(is_from(Left::TIMER, bindings::TICK_LEFT_TIMER));
+    static_assert!(is_from(Left::HRTIMER, bindings::TICK_LEFT_HRTIMER));
 }
 
 /// Answers `PR_ISOL_GET`, `PR_ISOL_SET` and `PR_ISOL_ENABLE`.
@@ -215,18 +331,29 @@ pub unsafe extern "C" fn task_isol_clear(reason: c_uint) {
 /// sleeping lock and does not enable interrupts.
 ///
 /// * `isol`: The state of the calling thread.
+/// * `round`: How often it was called before on this way to user mode.
+///
+/// Returns what is to be done before it is called once more, `TASK_ISOL_WORK_*`.
 ///
 /// # Safety
 ///
 /// * Interrupts must be off.
-/// * `isol` must be valid for reading, and nobody may write to it.
+/// * `isol` must be valid, and nobody else may access it.
 #[export]
-pub unsafe extern "C" fn task_isol_quiesce(isol: *const bindings::task_isol) {
-    // SAFETY: The caller guarantees that it can be read.
-    let state = State::from(unsafe { *isol });
+pub unsafe extern "C" fn task_isol_quiesce(
+    isol: *mut bindings::task_isol,
+    round: c_uint,
+) -> c_uint {
+    // SAFETY: The caller guarantees that it can be accessed.
+    let isol = unsafe { &mut *isol };
+    let state = State::from(*isol);
     let actions = state.quiesce();
     // SAFETY: Interrupts are off, and stay so until this function returns.
     let mut this_cpu = unsafe { ThisCpu::new() };
+    let outcome = quiesce::run(actions, state.left(), round, &mut this_cpu);
 
-    trace::quiesce(actions, quiesce::run(actions, &mut this_cpu));
+    // INVARIANT: It comes from a run of these actions.
+    isol.quiesce_left = outcome.left.bits();
+    trace::quiesce(actions, &outcome);
+    outcome.work.bits()
 }

@@ -105,4 +105,6 @@ pub(crate) type Quiesce = Mask<QuiesceKind>;
 impl Quiesce {
     /// `ISOL_F_QUIESCE_VMSTAT_SYNC`: fold this CPU's vmstat differentials.
     pub(crate) const VMSTAT_SYNC: Self = Self::new(1 << 0);
+    /// `ISOL_F_QUIESCE_NOHZ_FULL`: stop the tick of this CPU.
+    pub(crate) const NOHZ_FULL: Self = Self::new(1 << 1);
 }

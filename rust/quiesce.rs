@@ -2,9 +2,12 @@
 
 //! The sequence of quiesce actions.
 
-use crate::mask::{
-    Mask,
-    Quiesce, //
+use crate::{
+    left::Left,
+    mask::{
+        Mask,
+        Quiesce, //
+    }, //
 };
 
 /// Marks [`Done`].
@@ -22,6 +25,20 @@ impl Done {
     pub(crate) const VMSTAT_CANCELLED: Self = Self::from_bits(1 << 1);
 }
 
+/// Marks [`Work`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkKind {}
+
+/// What is to be run with interrupts enabled, before another round.
+pub(crate) type Work = Mask<WorkKind>;
+
+impl Work {
+    /// `TASK_ISOL_WORK_SOFTIRQ`: run the pending softirqs.
+    pub(crate) const SOFTIRQ: Self = Self::from_bits(1 << 0);
+    /// `TASK_ISOL_WORK_YIELD`: let the other tasks of the CPU run.
+    pub(crate) const YIELD: Self = Self::from_bits(1 << 1);
+}
+
 /// The subsystems that defer work on behalf of a thread.
 ///
 /// Each method settles what its subsystem has deferred on this CPU. It is
@@ -29,15 +46,105 @@ impl Done {
 pub(crate) trait Subsystems {
     /// Settles `ISOL_F_QUIESCE_VMSTAT_SYNC`.
     fn vmstat_sync(&mut self) -> Done;
+
+    /// Settles `ISOL_F_QUIESCE_NOHZ_FULL`. Returns why the tick could not be
+    /// stopped, or what else is going to interrupt.
+    fn nohz_full(&mut self) -> Left;
+
+    /// When the next timer interrupt is due, in ns of `CLOCK_MONOTONIC`;
+    /// [`i64::MAX`] for never.
+    fn next_event(&self) -> i64;
+
+    /// Raises the task work that looks after the CPU time timers, if one
+    /// of them expired or was disarmed.
+    fn cpu_timers(&mut self);
+
+    /// Whether the thread may be made to yield: not if it is to run before all
+    /// others.
+    fn may_yield(&self) -> bool;
 }
 
+/// What a run of the sequence came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// What was found to do.
+    pub(crate) done: Done,
+    /// What is left.
+    pub(crate) left: Left,
+    /// If not empty, it is to be done, and the sequence run in a next round.
+    pub(crate) work: Work,
+    /// As from [`Subsystems::next_event`], if there is anything left.
+    pub(crate) next_event: i64,
+}
+
+/// How many rounds may ask for [`Work`], on one way to user mode.
+///
+/// Several tasks may want to run, and each may start another one. A task that
+/// does not come to an end must not keep the thread from user mode.
+pub(crate) const ROUNDS: u32 = 4;
+
 /// Runs `actions` once, in the one order that is right for all of them.
+///
+/// * `before`: What the last run left.
+/// * `round`: How many runs there were before on this way to user mode.
 #[inline]
-pub(crate) fn run(actions: Quiesce, subsystems: &mut impl Subsystems) -> Done {
-    let mut done = Done::EMPTY;
+pub(crate) fn run(
+    actions: Quiesce,
+    before: Left,
+    round: u32,
+    subsystems: &mut impl Subsystems,
+) -> Outcome {
+    let mut outcome = Outcome {
+        done: Done::EMPTY,
+        left: Left::EMPTY,
+        work: Work::EMPTY,
+        next_event: i64::MAX,
+    };
 
     if actions.contains(Quiesce::VMSTAT_SYNC) {
-        done = done.union(subsystems.vmstat_sync());
+        outcome.done = subsystems.vmstat_sync();
     }
-    done
+    // Last, as it is about what the others may have left to timers.
+    if actions.contains(Quiesce::NOHZ_FULL) {
+        let left = subsystems.nohz_full();
+
+        if !left.is_empty() {
+            (outcome.left, outcome.work) = help(left, before, round, subsystems);
+            outcome.next_event = subsystems.next_event();
+        }
+    }
+    outcome
+}
+
+/// Decides what to do about what keeps the tick.
+///
+/// Returns what is left, and what is to be done about it.
+#[cold]
+fn help(left: Left, before: Left, round: u32, subsystems: &mut impl Subsystems) -> (Left, Work) {
+    // Once: a timer with a tiny period is always expired.
+    if left.contains(Left::TICK_POSIX_TIMER) && round == 0 {
+        subsystems.cpu_timers();
+    }
+
+    let work = work_for(left, subsystems.may_yield());
+
+    // To try on each return would hand the CPU to whom it is shared with.
+    if !work.is_empty() && (round >= ROUNDS || before.contains(Left::GAVE_UP)) {
+        (left.union(Left::GAVE_UP), Work::EMPTY)
+    } else {
+        (left, work)
+    }
+}
+
+/// What may help against what is left.
+pub(crate) fn work_for(left: Left, may_yield: bool) -> Work {
+    let mut work = Work::EMPTY;
+
+    if left.contains(Left::TICK_SOFTIRQ) {
+        work = work.union(Work::SOFTIRQ);
+    }
+    if left.contains(Left::TICK_SCHED) && may_yield {
+        work = work.union(Work::YIELD);
+    }
+    work
 }

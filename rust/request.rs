@@ -45,6 +45,8 @@ pub(crate) enum Command {
     SupportedQuiesce = 3,
     /// `PR_ISOL_QUIESCE_CFG`.
     Quiesce = 4,
+    /// `PR_ISOL_QUIESCE_LEFT`.
+    Left = 5,
 }
 
 impl Command {
@@ -57,6 +59,7 @@ impl Command {
             Self::Features,
             Self::SupportedQuiesce,
             Self::Quiesce,
+            Self::Left,
         ]
         .into_iter()
         .find(|command| *command as usize == raw)
@@ -93,13 +96,16 @@ pub(crate) fn answer(
                 Command::Features => state.features().bits(),
                 Command::SupportedQuiesce => supported.quiesce.bits(),
                 Command::Quiesce => state.quiesce().bits(),
+                Command::Left => state.left().bits(),
             };
             Ok(Answer::Value(value))
         }
         (Operation::Set, [command, value, 0, 0]) => match Command::from_raw(command)? {
             Command::Features => state.enable(supported, value).map(Answer::Change),
             Command::Quiesce => state.configure(supported, value).map(Answer::Change),
-            Command::SupportedFeatures | Command::SupportedQuiesce => Err(Refusal::Invalid),
+            Command::SupportedFeatures | Command::SupportedQuiesce | Command::Left => {
+                Err(Refusal::Invalid)
+            }
         },
         (Operation::Enable, [mask, 0, 0, 0]) => state.enable(supported, mask).map(Answer::Change),
         _ => Err(Refusal::Invalid),

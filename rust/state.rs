@@ -20,10 +20,13 @@
 //! A transition returns the new state and leaves the old one alone: a request
 //! that is refused cannot have changed anything.
 
-use crate::mask::{
-    Features,
-    Quiesce,
-    Refusal, //
+use crate::{
+    left::Left,
+    mask::{
+        Features,
+        Quiesce,
+        Refusal, //
+    }, //
 };
 
 /// What the running kernel can do on this machine.
@@ -41,27 +44,34 @@ pub(crate) struct Supported {
 ///
 /// 1. Both masks only have bits that were supported when they were set.
 /// 2. With [`Features::QUIESCE_ON_URET`], `quiesce` is not empty.
+/// 3. `left` is empty, or comes from a run of just these actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     features: Features,
     quiesce: Quiesce,
+    left: Left,
 }
 
 impl State {
     /// Nothing configured, nothing enabled: what a new thread starts with.
-    // INVARIANT: Both masks are empty.
+    // INVARIANT: All masks are empty.
     pub(crate) const INITIAL: Self = Self {
         features: Features::EMPTY,
         quiesce: Quiesce::EMPTY,
+        left: Left::EMPTY,
     };
 
     /// Takes back the masks of a state that was stored.
     ///
-    /// They must come from [`State::features`] and [`State::quiesce`] of one
-    /// and the same state.
-    pub(crate) const fn from_stored(features: Features, quiesce: Quiesce) -> Self {
+    /// They must come from [`State::features`], [`State::quiesce`] and
+    /// [`State::left`] of one and the same state.
+    pub(crate) const fn from_stored(features: Features, quiesce: Quiesce, left: Left) -> Self {
         // INVARIANT: It held for the state that was stored.
-        Self { features, quiesce }
+        Self {
+            features,
+            quiesce,
+            left,
+        }
     }
 
     /// The features that are enabled.
@@ -72,6 +82,11 @@ impl State {
     /// The actions that are configured, enabled or not.
     pub(crate) const fn quiesce(self) -> Quiesce {
         self.quiesce
+    }
+
+    /// What the actions left to do when they ran last.
+    pub(crate) const fn left(self) -> Left {
+        self.left
     }
 
     /// Whether the actions run on every return to user mode.
@@ -92,7 +107,11 @@ impl State {
             return Err(Refusal::Busy);
         }
         // INVARIANT: `quiesce` is supported, and QUIESCE_ON_URET is off.
-        Ok(Self { quiesce, ..self })
+        Ok(Self {
+            quiesce,
+            left: Left::EMPTY,
+            ..self
+        })
     }
 
     /// Enables the features in `raw`, which replace the former ones.
@@ -108,6 +127,10 @@ impl State {
             return Err(Refusal::Invalid);
         }
         // INVARIANT: `features` is supported, `quiesce` was just checked.
-        Ok(Self { features, ..self })
+        Ok(Self {
+            features,
+            left: Left::EMPTY,
+            ..self
+        })
     }
 }

@@ -10,6 +10,7 @@
 )]
 mod cases {
     use crate::{
+        left::Left,
         mask::{
             Features,
             Mask,
@@ -19,7 +20,8 @@ mod cases {
         quiesce::{
             self,
             Done,
-            Subsystems, //
+            Subsystems,
+            Work, //
         },
         request::{
             answer,
@@ -106,7 +108,7 @@ mod cases {
     fn unknown_commands_are_invalid() {
         let mut thread = Thread::new();
 
-        for command in [0, 5, 31, u32::MAX as usize, usize::MAX, 1 << 31] {
+        for command in [0, 6, 31, u32::MAX as usize, usize::MAX, 1 << 31] {
             assert_eq!(thread.get(command), Err(Refusal::Invalid));
             assert_eq!(thread.set(command, 0), Err(Refusal::Invalid));
         }
@@ -256,35 +258,87 @@ mod cases {
         assert_eq!(thread.set(4, 0b101), Ok(0));
         assert_eq!(thread.enable(0b11), Ok(0));
         let state = thread.0;
-        assert!(State::from_stored(state.features(), state.quiesce()) == state);
+        assert!(State::from_stored(state.features(), state.quiesce(), state.left()) == state);
     }
 
-    /// Counts the calls and answers as told.
+    /// Logs the calls and answers as told.
     struct Fake {
-        vmstat_calls: u32,
+        calls: [u32; 3],
         vmstat: Done,
+        /// What is left, round by round; the last one again and again.
+        left: &'static [Left],
+        yields: bool,
+    }
+
+    impl Fake {
+        fn new(vmstat: Done, left: &'static [Left]) -> Self {
+            Self {
+                calls: [0; 3],
+                vmstat,
+                left,
+                yields: true,
+            }
+        }
     }
 
     impl Subsystems for Fake {
         fn vmstat_sync(&mut self) -> Done {
-            self.vmstat_calls += 1;
+            // The tick is last.
+            assert_eq!(self.calls[0], self.calls[1]);
+            self.calls[0] += 1;
             self.vmstat
         }
+
+        fn nohz_full(&mut self) -> Left {
+            let round = self.calls[1] as usize;
+            self.calls[1] += 1;
+            self.left[round.min(self.left.len() - 1)]
+        }
+
+        fn next_event(&self) -> i64 {
+            4000
+        }
+
+        fn cpu_timers(&mut self) {
+            self.calls[2] += 1;
+        }
+
+        fn may_yield(&self) -> bool {
+            self.yields
+        }
+    }
+
+    const ALL: Quiesce = Quiesce::VMSTAT_SYNC.union(Quiesce::NOHZ_FULL);
+    const SOFTIRQ_AND_YIELD: Work = Work::SOFTIRQ.union(Work::YIELD);
+
+    /// One way to user mode: how often work was done, and what is left.
+    fn way_to_user_mode(before: Left, fake: &mut Fake) -> (u32, Left) {
+        let mut before = before;
+
+        for round in 0.. {
+            let outcome = quiesce::run(ALL, before, round, fake);
+            if outcome.work.is_empty() {
+                return (round, outcome.left);
+            }
+            before = outcome.left;
+        }
+        unreachable!()
     }
 
     #[test]
     fn only_configured_actions_run_and_only_once() {
         for (actions, calls, expected) in [
-            (Quiesce::EMPTY, 0, Done::EMPTY),
-            (Quiesce::VMSTAT_SYNC, 1, Done::VMSTAT_FOLDED),
+            (Quiesce::EMPTY, [0, 0, 0], Done::EMPTY),
+            (Quiesce::VMSTAT_SYNC, [1, 0, 0], Done::VMSTAT_FOLDED),
+            (ALL, [1, 1, 0], Done::VMSTAT_FOLDED),
         ] {
-            let mut fake = Fake {
-                vmstat_calls: 0,
-                vmstat: Done::VMSTAT_FOLDED,
-            };
+            let mut fake = Fake::new(Done::VMSTAT_FOLDED, &[Left::EMPTY]);
+            let outcome = quiesce::run(actions, Left::EMPTY, 0, &mut fake);
 
-            assert_eq!(quiesce::run(actions, &mut fake), expected);
-            assert_eq!(fake.vmstat_calls, calls);
+            assert_eq!(outcome.done, expected);
+            assert!(outcome.left.is_empty() && outcome.work.is_empty());
+            assert_eq!(outcome.next_event, i64::MAX);
+            assert_eq!(fake.calls, calls);
         }
     }
 
@@ -293,12 +347,129 @@ mod cases {
         let both = Done::VMSTAT_FOLDED.union(Done::VMSTAT_CANCELLED);
 
         for vmstat in [Done::EMPTY, Done::VMSTAT_CANCELLED, both] {
-            let mut fake = Fake {
-                vmstat_calls: 0,
-                vmstat,
-            };
+            let mut fake = Fake::new(vmstat, &[Left::EMPTY]);
+            let outcome = quiesce::run(Quiesce::VMSTAT_SYNC, Left::EMPTY, 0, &mut fake);
 
-            assert_eq!(quiesce::run(Quiesce::VMSTAT_SYNC, &mut fake), vmstat);
+            assert_eq!(outcome.done, vmstat);
+            assert_eq!(outcome.next_event, i64::MAX);
         }
+    }
+
+    #[test]
+    fn what_is_left_is_reported() {
+        const LEFT: [Left; 4] = [
+            Left::TICK_RCU,
+            Left::TIMER,
+            Left::HRTIMER,
+            Left::TICK_ALWAYS,
+        ];
+
+        for (i, left) in LEFT.into_iter().enumerate() {
+            let mut fake = Fake::new(Done::EMPTY, &LEFT[i..]);
+            let outcome = quiesce::run(ALL, Left::EMPTY, 0, &mut fake);
+
+            // Nothing can be done about these.
+            assert!(outcome.work.is_empty());
+            assert_eq!(outcome.left, left);
+            assert_eq!(outcome.next_event, 4000);
+        }
+    }
+
+    #[test]
+    fn work_is_asked_for_by_what_is_left() {
+        for (left, expected) in [
+            (Left::EMPTY, Work::EMPTY),
+            (Left::TICK_SCHED, Work::YIELD),
+            (Left::TICK_SOFTIRQ, Work::SOFTIRQ),
+            (
+                Left::TICK_SCHED.union(Left::TICK_SOFTIRQ),
+                SOFTIRQ_AND_YIELD,
+            ),
+            (Left::TICK_POSIX_TIMER, Work::EMPTY),
+            (Left::TICK_RCU_EXP, Work::EMPTY),
+            (Left::GAVE_UP, Work::EMPTY),
+        ] {
+            assert_eq!(quiesce::work_for(left, true), expected);
+        }
+        assert_eq!(quiesce::work_for(Left::TICK_SCHED, false), Work::EMPTY);
+    }
+
+    #[test]
+    fn a_task_that_sleeps_soon_is_let_run() {
+        let mut fake = Fake::new(
+            Done::EMPTY,
+            &[Left::TICK_SCHED, Left::TICK_SCHED, Left::EMPTY],
+        );
+
+        assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (2, Left::EMPTY));
+        // Everything was settled anew after each.
+        assert_eq!(fake.calls, [3, 3, 0]);
+    }
+
+    #[test]
+    fn the_rounds_are_bounded() {
+        let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED]);
+        let gave_up = Left::TICK_SCHED.union(Left::GAVE_UP);
+
+        assert_eq!(
+            way_to_user_mode(Left::EMPTY, &mut fake),
+            (quiesce::ROUNDS, gave_up)
+        );
+        // And not tried anew on the next return.
+        assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, gave_up));
+        // Until there was nothing to try.
+        fake.left = &[Left::TICK_RCU];
+        assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, Left::TICK_RCU));
+        fake.left = &[Left::TICK_SCHED];
+        assert_eq!(
+            way_to_user_mode(Left::TICK_RCU, &mut fake),
+            (quiesce::ROUNDS, gave_up)
+        );
+    }
+
+    #[test]
+    fn a_real_time_task_does_not_yield() {
+        let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED]);
+
+        fake.yields = false;
+        assert_eq!(
+            way_to_user_mode(Left::EMPTY, &mut fake),
+            (0, Left::TICK_SCHED)
+        );
+    }
+
+    #[test]
+    fn cpu_timers_are_looked_at_once() {
+        const LEFT: Left = Left::TICK_POSIX_TIMER.union(Left::TICK_SOFTIRQ);
+        let mut fake = Fake::new(Done::EMPTY, &[LEFT]);
+
+        assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake).0, quiesce::ROUNDS);
+        assert_eq!(fake.calls[2], 1);
+        // Not without need.
+        let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SOFTIRQ, Left::EMPTY]);
+        assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (1, Left::EMPTY));
+        assert_eq!(fake.calls[2], 0);
+    }
+
+    #[test]
+    fn what_is_left_can_be_asked_for() {
+        let mut thread = Thread::new();
+
+        assert_eq!(thread.get(5), Ok(0));
+        assert_eq!(thread.set(4, VMSTAT), Ok(0));
+        assert_eq!(thread.enable(ON_URET), Ok(0));
+        thread.0 = State::from_stored(
+            thread.0.features(),
+            thread.0.quiesce(),
+            Left::TIMER.union(Left::GAVE_UP),
+        );
+        assert_eq!(thread.get(5), Ok(0x1400));
+        // It cannot be set, and a refused call does not change it.
+        assert_eq!(thread.set(5, 0), Err(Refusal::Invalid));
+        assert_eq!(thread.set(4, VMSTAT), Err(Refusal::Busy));
+        assert_eq!(thread.get(5), Ok(0x1400));
+        // It was left by actions that are no longer the same.
+        assert_eq!(thread.enable(0), Ok(0));
+        assert_eq!(thread.get(5), Ok(0));
     }
 }

@@ -11,14 +11,14 @@ use kernel::{
 
 use crate::{
     mask::Quiesce,
-    quiesce::Done,
+    quiesce::Outcome,
     state::State, //
 };
 
 declare_trace! {
     unsafe fn task_isol_enable(features: u32, quiesce: u32);
     unsafe fn task_isol_disable(features: u32, reason: u32);
-    unsafe fn task_isol_quiesce_done(actions: u32, done: u32);
+    unsafe fn task_isol_quiesce_done(actions: u32, done: u32, left: u32, work: u32, next_event: i64);
 }
 
 /// What ended the isolation of a thread.
@@ -56,7 +56,15 @@ pub(crate) fn disable(old: State, reason: DisableReason) {
 }
 
 #[inline]
-pub(crate) fn quiesce(actions: Quiesce, done: Done) {
+pub(crate) fn quiesce(actions: Quiesce, outcome: &Outcome) {
     // SAFETY: Always safe to call.
-    unsafe { task_isol_quiesce_done(actions.bits(), done.bits()) }
+    unsafe {
+        task_isol_quiesce_done(
+            actions.bits(),
+            outcome.done.bits(),
+            outcome.left.bits(),
+            outcome.work.bits(),
+            outcome.next_event,
+        )
+    }
 }

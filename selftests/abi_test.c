@@ -72,14 +72,16 @@ TEST_F(abi, supported_masks)
 /* Rule 7: what depends on the machine is only offered where it is there. */
 TEST_F(abi, nohz_full_needs_nohz_full_cpus)
 {
-	if (first_cpu_of("/sys/devices/system/cpu/nohz_full") < 0)
-		EXPECT_EQ(0, GET(PR_ISOL_SUP_QUIESCE_CFG) & ISOL_F_QUIESCE_NOHZ_FULL);
+	int expected = first_cpu_of("/sys/devices/system/cpu/nohz_full") < 0 ?
+		       0 : ISOL_F_QUIESCE_NOHZ_FULL;
+
+	EXPECT_EQ(expected, GET(PR_ISOL_SUP_QUIESCE_CFG) & ISOL_F_QUIESCE_NOHZ_FULL);
 }
 
 /* Rule 2, and nothing may have changed. */
 TEST_F(abi, unknown_commands)
 {
-	static const unsigned long commands[] = { 0, 5, 6, 31, 32, 0x7fffffff, 0x80000000 };
+	static const unsigned long commands[] = { 0, 6, 31, 32, 0x7fffffff, 0x80000000 };
 	size_t i;
 
 	ASSERT_EQ(0, SET(PR_ISOL_QUIESCE_CFG, VMSTAT));
@@ -98,6 +100,18 @@ TEST_F(abi, supported_masks_are_read_only)
 	EXPECT_EQ(-EINVAL, SET(ISOL_SUP_FEATURES, ON_URET));
 	EXPECT_EQ(-EINVAL, SET(PR_ISOL_SUP_QUIESCE_CFG, 0));
 	EXPECT_EQ(-EINVAL, SET(PR_ISOL_SUP_QUIESCE_CFG, VMSTAT));
+	EXPECT_EQ(-EINVAL, SET(PR_ISOL_QUIESCE_LEFT, 0));
+	EXPECT_EQ(-EINVAL, SET(PR_ISOL_QUIESCE_LEFT, 1));
+}
+
+/* VMSTAT_SYNC always settles everything. */
+TEST_F(abi, nothing_is_left)
+{
+	EXPECT_EQ(0, GET(PR_ISOL_QUIESCE_LEFT));
+	ASSERT_EQ(0, SET(PR_ISOL_QUIESCE_CFG, VMSTAT));
+	EXPECT_EQ(0, GET(PR_ISOL_QUIESCE_LEFT));
+	ASSERT_EQ(0, ENABLE(ON_URET));
+	EXPECT_EQ(0, GET(PR_ISOL_QUIESCE_LEFT));
 }
 
 TEST_F(abi, unused_arguments)

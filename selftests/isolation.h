@@ -31,11 +31,17 @@
 # define ISOL_FEATURES			2
 # define PR_ISOL_SUP_QUIESCE_CFG	3
 # define PR_ISOL_QUIESCE_CFG		4
+# define PR_ISOL_QUIESCE_LEFT		5
 # define ISOL_F_QUIESCE_ON_URET		(1 << 0)
 # define ISOL_F_BLOCK_INTERRUPTORS	(1 << 1)
 # define ISOL_F_QUIESCE_VMSTAT_SYNC	(1 << 0)
 # define ISOL_F_QUIESCE_NOHZ_FULL	(1 << 1)
 # define ISOL_F_QUIESCE_DEFER_TLB_FLUSH	(1 << 2)
+# define ISOL_LEFT_TICK_POSIX_TIMER	(1 << 0)
+# define ISOL_LEFT_TICK_SCHED		(1 << 2)
+# define ISOL_LEFT_TICK_CLOCK_UNSTABLE	(1 << 3)
+# define ISOL_LEFT_TICK_ALWAYS		(1 << 9)
+# define ISOL_LEFT_GAVE_UP		(1 << 12)
 #endif
 
 /* All calls return a value, or -errno. */

@@ -8,11 +8,12 @@
 #include <getopt.h>
 
 static const char usage[] =
-"Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-q MASK] idle|stat_refresh\n"
+"Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-f] [-q MASK] idle|stat_refresh\n"
 "  -c  CPU of the spinner (default: the first isolated one)\n"
 "  -n  how often to interfere (default 20)\n"
 "  -s  seconds of idle (default 3)\n"
 "  -d  dirty the vmstat counters of the CPU before each interference\n"
+"  -f  the spinner is SCHED_FIFO\n"
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
 "Prints: noise INTERFERER actions=MASK times=N interrupts=N ticks=N switches=N\n";
 
@@ -24,14 +25,15 @@ struct shared {
 };
 
 /* Spins in user mode. Each step is one page fault, which dirties counters. */
-static void spinner(struct shared *shared, int cpu, int actions, int times)
+static void spinner(struct shared *shared, int cpu, int actions, int times, bool fifo)
 {
+	struct sched_param param = { .sched_priority = 1 };
 	const size_t size = (size_t)(times + 1) * 4096;
 	char *fresh = NULL;
 	int step;
 
 	die_with_parent();
-	if (pin_to(cpu)) {
+	if (pin_to(cpu) || (fifo && sched_setscheduler(0, SCHED_FIFO, &param))) {
 		shared->error = errno;
 	} else {
 		fresh = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -58,11 +60,11 @@ int main(int argc, char **argv)
 	int cpu = isolated_cpu(), times = 20, seconds = 3, actions = 0, opt, i;
 	struct noise then, now;
 	struct shared *shared;
-	bool dirty = false;
+	bool dirty = false, fifo = false;
 	const char *what;
 	pid_t pid;
 
-	while ((opt = getopt(argc, argv, "c:n:s:dq:h")) != -1) {
+	while ((opt = getopt(argc, argv, "c:n:s:dfq:h")) != -1) {
 		switch (opt) {
 		case 'c':
 			cpu = atoi(optarg);
@@ -75,6 +77,9 @@ int main(int argc, char **argv)
 			break;
 		case 'd':
 			dirty = true;
+			break;
+		case 'f':
+			fifo = true;
 			break;
 		case 'q':
 			actions = strcmp(optarg, "all") ? (int)strtol(optarg, NULL, 0) :
@@ -107,7 +112,7 @@ int main(int argc, char **argv)
 	}
 	pid = fork();
 	if (!pid)
-		spinner(shared, cpu, actions, times);
+		spinner(shared, cpu, actions, times, fifo);
 	while (pid > 0 && !__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE))
 		sleep_ms(1);
 	if (pid < 0 || shared->error) {

@@ -79,6 +79,14 @@ static void measure(int cpu, const char *kind, const char *mode)
 
 int main(void)
 {
+	static const struct {
+		const char	*name;
+		int		quiesce;
+	} modes[] = {
+		{ "vmstat", ISOL_F_QUIESCE_VMSTAT_SYNC },
+		{ "nohz", ISOL_F_QUIESCE_NOHZ_FULL },
+		{ "both", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL },
+	};
 	int cpus[2] = { 0, isolated_cpu() };
 
 	for (int i = 0; i < 2; i++) {
@@ -90,14 +98,16 @@ int main(void)
 		}
 		sleep_ms(500);
 		measure(cpus[i], kind, "plain");
-		if (!isol_supports(ISOL_F_QUIESCE_VMSTAT_SYNC))
-			continue;
-		if (isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC)) {
-			fprintf(stderr, "syscall_cost: cannot isolate\n");
-			return 1;
+		for (size_t j = 0; j < sizeof(modes) / sizeof(modes[0]); j++) {
+			if (!isol_supports(modes[j].quiesce))
+				continue;
+			if (isol_quiesce(modes[j].quiesce)) {
+				fprintf(stderr, "syscall_cost: cannot isolate\n");
+				return 1;
+			}
+			measure(cpus[i], kind, modes[j].name);
+			isol_quiesce(0);
 		}
-		measure(cpus[i], kind, "vmstat");
-		isol_quiesce(0);
 	}
 	return 0;
 }

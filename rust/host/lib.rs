@@ -4,6 +4,8 @@
 
 #![cfg(test)]
 
+#[path = "../left.rs"]
+mod left;
 #[path = "../mask.rs"]
 mod mask;
 mod model;

@@ -26,7 +26,8 @@ type Outcome = Result<u32, Refusal>;
 fn model(s: &mut (u32, u32), sup: (u32, u32), option: u32, a: [usize; 4]) -> Outcome {
     let (f, q) = (sup.0 as usize, sup.1 as usize);
     match (option, a) {
-        (82, [cmd @ 1..=4, 0, 0, 0]) => Ok([sup.0, s.0, sup.1, s.1][cmd - 1]),
+        // Nothing is left, as nothing ran.
+        (82, [cmd @ 1..=5, 0, 0, 0]) => Ok([sup.0, s.0, sup.1, s.1, 0][cmd - 1]),
         (84, [m, 0, 0, 0]) | (83, [2, m, 0, 0]) if m & !f == 0 && (m & 1 == 0 || s.1 != 0) => {
             s.0 = m as u32;
             Ok(0)

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counts the timer interrupts that hit user mode after different ways to have
+ * the tick restarted. Runs on any kernel.
+ */
+#include "tick.h"
+
+#include <getopt.h>
+
+static const char usage[] =
+"Usage: tick [-c CPU] [-n ROUNDS] [-w MS] [-q MASK] [-f] [WAY...]\n"
+"  -c  CPU of the spinner (default: the first isolated one)\n"
+"  -n  rounds of each way (default 20)\n"
+"  -w  milliseconds of user mode that are watched (default 50)\n"
+"  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
+"  -f  the spinner is SCHED_FIFO\n"
+"Prints: tick WAY actions=MASK policy=fair|fifo rounds=N hit=N timer=N other=N\n"
+"	unnamed=N left=MASK named=REASONS\n";
+
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++) {
+		if (!strcmp(*names, name))
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct tick_run run = { .cpu = isolated_cpu(), .rounds = 20, .window_ms = 50 };
+	int opt, ret = 0;
+
+	while ((opt = getopt(argc, argv, "c:n:w:q:fh")) != -1) {
+		switch (opt) {
+		case 'c':
+			run.cpu = atoi(optarg);
+			break;
+		case 'n':
+			run.rounds = atoi(optarg);
+			break;
+		case 'w':
+			run.window_ms = atoi(optarg);
+			break;
+		case 'q':
+			run.quiesce = strcmp(optarg, "all") ? strtoul(optarg, NULL, 0) :
+							      isol_get(PR_ISOL_SUP_QUIESCE_CFG);
+			break;
+		case 'f':
+			run.fifo = true;
+			break;
+		default:
+			fputs(usage, opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? 0 : 2;
+		}
+	}
+	if (run.cpu <= 0) {
+		fprintf(stderr, "tick: " NO_CPU "\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	pin_to(0);
+	for (size_t i = 0; i < TICK_WAYS; i++) {
+		const struct tick_way *way = &tick_ways[i];
+		struct tick_result result;
+		const char *error;
+
+		if (!wanted(way->name, argv + optind) || (run.fifo && way->not_fifo))
+			continue;
+		error = tick_measure(&run, way, &result);
+		printf("tick %s actions=%#lx policy=%s rounds=%u hit=%u timer=%u other=%u unnamed=%u left=%#x named=%s\n",
+		       way->name, run.quiesce, run.fifo ? "fifo" : "fair", result.rounds,
+		       result.hit, result.timer, result.other, result.unnamed, result.left,
+		       *result.named ? result.named : "-");
+		if (error) {
+			fprintf(stderr, "tick: %s: round %u: %s\n", way->name, result.rounds, error);
+			ret = 1;
+		}
+	}
+	return ret;
+}
