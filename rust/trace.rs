@@ -18,7 +18,13 @@ use crate::{
 declare_trace! {
     unsafe fn task_isol_enable(features: u32, quiesce: u32);
     unsafe fn task_isol_disable(features: u32, reason: u32);
-    unsafe fn task_isol_quiesce_done(actions: u32, done: u32, left: u32, work: u32, next_event: i64);
+    unsafe fn task_isol_quiesce_done(
+        actions: u32,
+        done: u32,
+        left: u32,
+        work: u32,
+        next_event: i64
+    );
 }
 
 /// What ended the isolation of a thread.

@@ -60,7 +60,8 @@ static int expect(struct model *m, int option, const unsigned long *a)
 		case ISOL_FEATURES:		return m->features;
 		case PR_ISOL_SUP_QUIESCE_CFG:	return m->sup_quiesce;
 		case PR_ISOL_QUIESCE_CFG:	return m->quiesce;
-		case PR_ISOL_QUIESCE_LEFT:	return may_be_left(m) ? ANYTHING : 0;
+		case PR_ISOL_QUIESCE_LEFT:
+			return may_be_left(m) ? ANYTHING : 0;
 		}
 		return -EINVAL;
 	}

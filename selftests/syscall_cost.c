@@ -6,6 +6,8 @@
  */
 #include "isolation.h"
 
+#include "kselftest.h"
+
 #if defined(__x86_64__)
 static inline uint64_t ticks(void)
 {
@@ -98,7 +100,7 @@ int main(void)
 		}
 		sleep_ms(500);
 		measure(cpus[i], kind, "plain");
-		for (size_t j = 0; j < sizeof(modes) / sizeof(modes[0]); j++) {
+		for (size_t j = 0; j < ARRAY_SIZE(modes); j++) {
 			if (!isol_supports(modes[j].quiesce))
 				continue;
 			if (isol_quiesce(modes[j].quiesce)) {

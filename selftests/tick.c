@@ -70,12 +70,14 @@ int main(int argc, char **argv)
 		if (!wanted(way->name, argv + optind) || (run.fifo && way->not_fifo))
 			continue;
 		error = tick_measure(&run, way, &result);
-		printf("tick %s actions=%#lx policy=%s rounds=%u hit=%u timer=%u other=%u unnamed=%u left=%#x named=%s\n",
+		printf("tick %s actions=%#lx policy=%s rounds=%u hit=%u timer=%u other=%u ",
 		       way->name, run.quiesce, run.fifo ? "fifo" : "fair", result.rounds,
-		       result.hit, result.timer, result.other, result.unnamed, result.left,
+		       result.hit, result.timer, result.other);
+		printf("unnamed=%u left=%#x named=%s\n", result.unnamed, result.left,
 		       *result.named ? result.named : "-");
 		if (error) {
-			fprintf(stderr, "tick: %s: round %u: %s\n", way->name, result.rounds, error);
+			fprintf(stderr, "tick: %s: round %u: %s\n",
+				way->name, result.rounds, error);
 			ret = 1;
 		}
 	}

@@ -13,6 +13,8 @@
 
 #include "isolation.h"
 
+#include "kselftest.h"
+
 #include <linux/futex.h>
 #include <linux/perf_event.h>
 #include <sys/mount.h>
@@ -303,7 +305,7 @@ static const struct tick_way tick_ways[] = {
 	{ "printk", tick_printk_ticking_prepare, tick_printk_ticking_go },
 };
 
-#define TICK_WAYS	(sizeof(tick_ways) / sizeof(tick_ways[0]))
+#define TICK_WAYS	ARRAY_SIZE(tick_ways)
 
 static inline void tick_spinner(struct tick_run *run)
 {
@@ -383,15 +385,17 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 	*timer = 0;
 	strtok_r(p, "\n", &save);
 	while ((line = strtok_r(NULL, "\n", &save))) {
-		if (!strstr(line, pid)) {
+		if (!strstr(line, pid))
 			continue;
-		} else if ((p = strstr(line, " left="))) {
+		p = strstr(line, " left=");
+		if (p) {
 			p += strlen(" left=");
 			snprintf(named, sizeof(named), "%.*s", (int)strcspn(p, " "), p);
 		} else if (strstr(line, " user_enter:")) {
 			/* Something that has no event here, a page fault say. */
 			result->other += left;
-			user = seen = true;
+			user = true;
+			seen = true;
 			left = false;
 		} else if (strstr(line, " user_exit:")) {
 			left = user;
@@ -451,7 +455,7 @@ static inline const char *tick_start(struct tick_run *run)
 	/* The last window has few events, what comes before may be lost. */
 	snprintf(text, sizeof(text), "%d", 2048);
 	tick_trace_write(run, "buffer_size_kb", text);
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		char file[96];
 
 		snprintf(file, sizeof(file), "events/%s/enable", events[i]);
