@@ -80,6 +80,7 @@ static_assert!(Left::HRTIMER.bits() == bindings::ISOL_LEFT_HRTIMER);
 static_assert!(Left::GAVE_UP.bits() == bindings::ISOL_LEFT_GAVE_UP);
 static_assert!(Work::SOFTIRQ.bits() == bindings::TASK_ISOL_WORK_SOFTIRQ);
 static_assert!(Work::YIELD.bits() == bindings::TASK_ISOL_WORK_YIELD);
+static_assert!(Work::IRQ_WORK.bits() == bindings::TASK_ISOL_WORK_IRQ_WORK);
 static_assert!(Done::VMSTAT_FOLDED.bits() == bindings::VMSTAT_QUIESCE_FOLDED);
 static_assert!(Done::VMSTAT_CANCELLED.bits() == bindings::VMSTAT_QUIESCE_CANCELLED);
 

@@ -37,6 +37,8 @@ impl Work {
     pub(crate) const SOFTIRQ: Self = Self::from_bits(1 << 0);
     /// `TASK_ISOL_WORK_YIELD`: let the other tasks of the CPU run.
     pub(crate) const YIELD: Self = Self::from_bits(1 << 1);
+    /// `TASK_ISOL_WORK_IRQ_WORK`: run lazy irq_work.
+    pub(crate) const IRQ_WORK: Self = Self::from_bits(1 << 2);
 }
 
 /// The subsystems that defer work on behalf of a thread.
@@ -145,6 +147,9 @@ pub(crate) fn work_for(left: Left, may_yield: bool) -> Work {
     }
     if left.contains(Left::TICK_SCHED) && may_yield {
         work = work.union(Work::YIELD);
+    }
+    if left.contains(Left::TICK_IRQ_WORK) {
+        work = work.union(Work::IRQ_WORK);
     }
     work
 }

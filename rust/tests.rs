@@ -381,6 +381,7 @@ mod cases {
             (Left::EMPTY, Work::EMPTY),
             (Left::TICK_SCHED, Work::YIELD),
             (Left::TICK_SOFTIRQ, Work::SOFTIRQ),
+            (Left::TICK_IRQ_WORK, Work::IRQ_WORK),
             (
                 Left::TICK_SCHED.union(Left::TICK_SOFTIRQ),
                 SOFTIRQ_AND_YIELD,
