@@ -73,13 +73,15 @@ static_assert!(Left::TICK_RCU.bits() == bindings::ISOL_LEFT_TICK_RCU);
 static_assert!(Left::TICK_RCU_EXP.bits() == bindings::ISOL_LEFT_TICK_RCU_EXP);
 static_assert!(Left::TICK_RCU_CB.bits() == bindings::ISOL_LEFT_TICK_RCU_CB);
 static_assert!(Left::TICK_IRQ_WORK.bits() == bindings::ISOL_LEFT_TICK_IRQ_WORK);
-static_assert!(Left::TICK_SOFTIRQ.bits() == bindings::ISOL_LEFT_TICK_SOFTIRQ);
+static_assert!(Left::SOFTIRQ.bits() == bindings::ISOL_LEFT_SOFTIRQ);
 static_assert!(Left::TICK_ALWAYS.bits() == bindings::ISOL_LEFT_TICK_ALWAYS);
 static_assert!(Left::TIMER.bits() == bindings::ISOL_LEFT_TIMER);
 static_assert!(Left::HRTIMER.bits() == bindings::ISOL_LEFT_HRTIMER);
+static_assert!(Left::TICK_OTHER.bits() == bindings::ISOL_LEFT_TICK_OTHER);
 static_assert!(Left::GAVE_UP.bits() == bindings::ISOL_LEFT_GAVE_UP);
 static_assert!(Work::SOFTIRQ.bits() == bindings::TASK_ISOL_WORK_SOFTIRQ);
 static_assert!(Work::YIELD.bits() == bindings::TASK_ISOL_WORK_YIELD);
+static_assert!(Work::IRQ.bits() == bindings::TASK_ISOL_WORK_IRQ);
 static_assert!(Work::IRQ_WORK.bits() == bindings::TASK_ISOL_WORK_IRQ_WORK);
 static_assert!(Done::VMSTAT_FOLDED.bits() == bindings::VMSTAT_QUIESCE_FOLDED);
 static_assert!(Done::VMSTAT_CANCELLED.bits() == bindings::VMSTAT_QUIESCE_CANCELLED);
@@ -98,8 +100,8 @@ fn supported() -> Supported {
     let mut quiesce = Quiesce::VMSTAT_SYNC;
 
     #[cfg(CONFIG_NO_HZ_FULL)]
-    // SAFETY: Written during boot only.
-    if unsafe { bindings::tick_nohz_full_running } {
+    // SAFETY: Both are written during boot only.
+    if unsafe { bindings::tick_nohz_full_running && bindings::tick_nohz_enabled } {
         quiesce = quiesce.union(Quiesce::NOHZ_FULL);
     }
     Supported {
@@ -202,16 +204,13 @@ impl Subsystems for ThisCpu {
         // SAFETY: Interrupts are off, and the thread does not exit.
         #[cfg(CONFIG_POSIX_TIMERS)]
         unsafe {
-            bindings::run_posix_cpu_timers()
+            bindings::posix_cpu_timers_quiesce()
         };
     }
 
     fn may_yield(&self) -> bool {
-        // SAFETY: `current` is valid while it runs this code.
-        let prio = unsafe { (*bindings::get_current()).prio };
-
-        // Real-time and deadline tasks are below.
-        prio >= bindings::MAX_RT_PRIO as c_int
+        // SAFETY: Always safe to call.
+        unsafe { bindings::task_isol_may_yield() }
     }
 }
 
@@ -219,7 +218,24 @@ impl Subsystems for ThisCpu {
 #[cfg(CONFIG_NO_HZ_FULL)]
 const fn left_from_tick(found: c_uint) -> Left {
     // The dependencies have the same bits, and the others follow them.
-    Left::from_bits((found & 0x3f) | (found >> 10))
+    const DEPS: c_uint = 0x3f;
+    const OTHER_DEPS: c_uint = 0xffff & !DEPS;
+    let pending = found & bindings::TICK_LEFT_PENDING;
+    let left = Left::from_bits((found & DEPS) | ((found & !pending) >> 16 << 6));
+
+    if found & (OTHER_DEPS | pending) == 0 {
+        return left;
+    }
+    left.union(if pending != 0 {
+        Left::PENDING
+    } else {
+        Left::EMPTY
+    })
+    .union(if found & OTHER_DEPS != 0 {
+        Left::TICK_OTHER
+    } else {
+        Left::EMPTY
+    })
 }
 
 #[cfg(CONFIG_NO_HZ_FULL)]
@@ -260,10 +276,12 @@ mod check_left_from_tick {
     ));
     static_assert!(is_from(Left::TICK_RCU_CB, bindings::TICK_LEFT_RCU_CB));
     static_assert!(is_from(Left::TICK_IRQ_WORK, bindings::TICK_LEFT_IRQ_WORK));
-    static_assert!(is_from(Left::TICK_SOFTIRQ, bindings::TICK_LEFT_SOFTIRQ));
+    static_assert!(is_from(Left::SOFTIRQ, bindings::TICK_LEFT_SOFTIRQ));
     static_assert!(is_from(Left::TICK_ALWAYS, bindings::TICK_LEFT_ALWAYS));
     static_assert!(is_from(Left::TIMER, bindings::TICK_LEFT_TIMER));
     static_assert!(is_from(Left::HRTIMER, bindings::TICK_LEFT_HRTIMER));
+    static_assert!(is_from(Left::PENDING, bindings::TICK_LEFT_PENDING));
+    static_assert!(is_from_dep(Left::TICK_OTHER, 6));
 }
 
 /// Answers `PR_ISOL_GET`, `PR_ISOL_SET` and `PR_ISOL_ENABLE`.

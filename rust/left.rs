@@ -32,15 +32,21 @@ impl Left {
     pub(crate) const TICK_RCU_CB: Self = Self::from_bits(1 << 6);
     /// `ISOL_LEFT_TICK_IRQ_WORK`: lazy irq_work waits for the tick.
     pub(crate) const TICK_IRQ_WORK: Self = Self::from_bits(1 << 7);
-    /// `ISOL_LEFT_TICK_SOFTIRQ`: softirqs wait for their thread.
-    pub(crate) const TICK_SOFTIRQ: Self = Self::from_bits(1 << 8);
+    /// `ISOL_LEFT_SOFTIRQ`: softirqs wait for their thread.
+    pub(crate) const SOFTIRQ: Self = Self::from_bits(1 << 8);
     /// `ISOL_LEFT_TICK_ALWAYS`: the tick of this CPU never stops.
     pub(crate) const TICK_ALWAYS: Self = Self::from_bits(1 << 9);
     /// `ISOL_LEFT_TIMER`: a timer of the timer wheel is queued on this CPU.
     pub(crate) const TIMER: Self = Self::from_bits(1 << 10);
     /// `ISOL_LEFT_HRTIMER`: a high resolution timer is.
     pub(crate) const HRTIMER: Self = Self::from_bits(1 << 11);
+    /// `ISOL_LEFT_TICK_OTHER`: something that has no reason of its own.
+    pub(crate) const TICK_OTHER: Self = Self::from_bits(1 << 12);
     /// `ISOL_LEFT_GAVE_UP`: what runs instead of the thread did not come to
     /// an end.
-    pub(crate) const GAVE_UP: Self = Self::from_bits(1 << 12);
+    pub(crate) const GAVE_UP: Self = Self::from_bits(1 << 13);
+
+    /// A timer interrupt that is pending. Only for use inside of the kernel,
+    /// user space sees [`Left::HRTIMER`].
+    pub(crate) const PENDING: Self = Self::from_bits(1 << 30);
 }

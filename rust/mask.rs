@@ -76,6 +76,12 @@ impl<K: Copy> Mask<K> {
         self.bits & other.bits == other.bits
     }
 
+    /// The bits of this set that are not in `other`.
+    #[must_use]
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self::new(self.bits & !other.bits)
+    }
+
     /// The bits of both.
     #[must_use]
     pub(crate) const fn union(self, other: Self) -> Self {

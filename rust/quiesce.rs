@@ -39,6 +39,8 @@ impl Work {
     pub(crate) const YIELD: Self = Self::from_bits(1 << 1);
     /// `TASK_ISOL_WORK_IRQ_WORK`: run lazy irq_work.
     pub(crate) const IRQ_WORK: Self = Self::from_bits(1 << 2);
+    /// `TASK_ISOL_WORK_IRQ`: take the interrupts that are pending.
+    pub(crate) const IRQ: Self = Self::from_bits(1 << 3);
 }
 
 /// The subsystems that defer work on behalf of a thread.
@@ -57,8 +59,8 @@ pub(crate) trait Subsystems {
     /// [`i64::MAX`] for never.
     fn next_event(&self) -> i64;
 
-    /// Raises the task work that looks after the CPU time timers, if one
-    /// of them expired or was disarmed.
+    /// Raises the task work that looks after the CPU time timers, if one of
+    /// them was disarmed.
     fn cpu_timers(&mut self);
 
     /// Whether the thread may be made to yield: not if it is to run before all
@@ -113,6 +115,9 @@ pub(crate) fn run(
         if !left.is_empty() {
             (outcome.left, outcome.work) = help(left, before, round, subsystems);
             outcome.next_event = subsystems.next_event();
+            if outcome.left.contains(Left::PENDING) {
+                outcome.left = outcome.left.without(Left::PENDING).union(Left::HRTIMER);
+            }
         }
     }
     outcome
@@ -123,26 +128,31 @@ pub(crate) fn run(
 /// Returns what is left, and what is to be done about it.
 #[cold]
 fn help(left: Left, before: Left, round: u32, subsystems: &mut impl Subsystems) -> (Left, Work) {
-    // Once: a timer with a tiny period is always expired.
+    // Once is enough.
     if left.contains(Left::TICK_POSIX_TIMER) && round == 0 {
         subsystems.cpu_timers();
     }
 
-    let work = work_for(left, subsystems.may_yield());
+    let mut work = work_for(left, subsystems.may_yield());
+    let mut gave_up = Left::EMPTY;
 
-    // To try on each return would hand the CPU to whom it is shared with.
-    if !work.is_empty() && (round >= ROUNDS || before.contains(Left::GAVE_UP)) {
-        (left.union(Left::GAVE_UP), Work::EMPTY)
-    } else {
-        (left, work)
+    // To yield on each return would hand the CPU to whom it is shared with.
+    if work.contains(Work::YIELD) && before.contains(Left::GAVE_UP) {
+        work = work.without(Work::YIELD);
+        gave_up = Left::GAVE_UP;
     }
+    if !work.is_empty() && round >= ROUNDS {
+        work = Work::EMPTY;
+        gave_up = Left::GAVE_UP;
+    }
+    (left.union(gave_up), work)
 }
 
 /// What may help against what is left.
 pub(crate) fn work_for(left: Left, may_yield: bool) -> Work {
     let mut work = Work::EMPTY;
 
-    if left.contains(Left::TICK_SOFTIRQ) {
+    if left.contains(Left::SOFTIRQ) {
         work = work.union(Work::SOFTIRQ);
     }
     if left.contains(Left::TICK_SCHED) && may_yield {
@@ -150,6 +160,9 @@ pub(crate) fn work_for(left: Left, may_yield: bool) -> Work {
     }
     if left.contains(Left::TICK_IRQ_WORK) {
         work = work.union(Work::IRQ_WORK);
+    }
+    if left.contains(Left::PENDING) {
+        work = work.union(Work::IRQ);
     }
     work
 }

@@ -96,7 +96,10 @@ pub(crate) fn answer(
                 Command::Features => state.features().bits(),
                 Command::SupportedQuiesce => supported.quiesce.bits(),
                 Command::Quiesce => state.quiesce().bits(),
-                Command::Left => state.left().bits(),
+                // Of a return that was quiesced, which the last one is if the
+                // next one is.
+                Command::Left if state.quiesces_on_uret() => state.left().bits(),
+                Command::Left => 0,
             };
             Ok(Answer::Value(value))
         }

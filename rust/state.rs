@@ -44,7 +44,8 @@ pub(crate) struct Supported {
 ///
 /// 1. Both masks only have bits that were supported when they were set.
 /// 2. With [`Features::QUIESCE_ON_URET`], `quiesce` is not empty.
-/// 3. `left` is empty, or comes from a run of just these actions.
+/// 3. `left` comes from a run of just these actions, or is a part of that, or
+///    empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     features: Features,
@@ -85,6 +86,9 @@ impl State {
     }
 
     /// What the actions left to do when they ran last.
+    ///
+    /// [`Left::GAVE_UP`] outlives a pause between two loops, so that it is not
+    /// all tried again after each.
     pub(crate) const fn left(self) -> Left {
         self.left
     }
@@ -129,7 +133,11 @@ impl State {
         // INVARIANT: `features` is supported, `quiesce` was just checked.
         Ok(Self {
             features,
-            left: Left::EMPTY,
+            left: if self.left.contains(Left::GAVE_UP) {
+                Left::GAVE_UP
+            } else {
+                Left::EMPTY
+            },
             ..self
         })
     }

@@ -380,12 +380,10 @@ mod cases {
         for (left, expected) in [
             (Left::EMPTY, Work::EMPTY),
             (Left::TICK_SCHED, Work::YIELD),
-            (Left::TICK_SOFTIRQ, Work::SOFTIRQ),
+            (Left::SOFTIRQ, Work::SOFTIRQ),
             (Left::TICK_IRQ_WORK, Work::IRQ_WORK),
-            (
-                Left::TICK_SCHED.union(Left::TICK_SOFTIRQ),
-                SOFTIRQ_AND_YIELD,
-            ),
+            (Left::PENDING, Work::IRQ),
+            (Left::TICK_SCHED.union(Left::SOFTIRQ), SOFTIRQ_AND_YIELD),
             (Left::TICK_POSIX_TIMER, Work::EMPTY),
             (Left::TICK_RCU_EXP, Work::EMPTY),
             (Left::GAVE_UP, Work::EMPTY),
@@ -411,6 +409,7 @@ mod cases {
     fn the_rounds_are_bounded() {
         let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED]);
         let gave_up = Left::TICK_SCHED.union(Left::GAVE_UP);
+        const BOTH: [Left; 2] = [Left::TICK_SCHED.union(Left::SOFTIRQ), Left::TICK_SCHED];
 
         assert_eq!(
             way_to_user_mode(Left::EMPTY, &mut fake),
@@ -418,6 +417,10 @@ mod cases {
         );
         // And not tried anew on the next return.
         assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, gave_up));
+        // Other work is.
+        fake.left = &BOTH;
+        fake.calls = [0; 3];
+        assert_eq!(way_to_user_mode(gave_up, &mut fake), (1, gave_up));
         // Until there was nothing to try.
         fake.left = &[Left::TICK_RCU];
         assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, Left::TICK_RCU));
@@ -425,6 +428,19 @@ mod cases {
         assert_eq!(
             way_to_user_mode(Left::TICK_RCU, &mut fake),
             (quiesce::ROUNDS, gave_up)
+        );
+    }
+
+    #[test]
+    fn a_pending_interrupt_is_taken_and_not_shown() {
+        let mut fake = Fake::new(Done::EMPTY, &[Left::PENDING, Left::EMPTY]);
+
+        assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (1, Left::EMPTY));
+        // One that does not come is a timer, to user space.
+        fake.left = &[Left::PENDING];
+        assert_eq!(
+            way_to_user_mode(Left::EMPTY, &mut fake),
+            (quiesce::ROUNDS, Left::HRTIMER.union(Left::GAVE_UP))
         );
     }
 
@@ -441,13 +457,13 @@ mod cases {
 
     #[test]
     fn cpu_timers_are_looked_at_once() {
-        const LEFT: Left = Left::TICK_POSIX_TIMER.union(Left::TICK_SOFTIRQ);
+        const LEFT: Left = Left::TICK_POSIX_TIMER.union(Left::SOFTIRQ);
         let mut fake = Fake::new(Done::EMPTY, &[LEFT]);
 
         assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake).0, quiesce::ROUNDS);
         assert_eq!(fake.calls[2], 1);
         // Not without need.
-        let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SOFTIRQ, Left::EMPTY]);
+        let mut fake = Fake::new(Done::EMPTY, &[Left::SOFTIRQ, Left::EMPTY]);
         assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (1, Left::EMPTY));
         assert_eq!(fake.calls[2], 0);
     }
@@ -464,13 +480,20 @@ mod cases {
             thread.0.quiesce(),
             Left::TIMER.union(Left::GAVE_UP),
         );
-        assert_eq!(thread.get(5), Ok(0x1400));
+        assert_eq!(thread.get(5), Ok(0x2400));
         // It cannot be set, and a refused call does not change it.
         assert_eq!(thread.set(5, 0), Err(Refusal::Invalid));
         assert_eq!(thread.set(4, VMSTAT), Err(Refusal::Busy));
-        assert_eq!(thread.get(5), Ok(0x1400));
-        // It was left by actions that are no longer the same.
+        assert_eq!(thread.get(5), Ok(0x2400));
+        // Only of a return that was quiesced.
         assert_eq!(thread.enable(0), Ok(0));
         assert_eq!(thread.get(5), Ok(0));
+        // What was given up is not forgotten by a pause, only with the actions.
+        assert_eq!(thread.0.left(), Left::GAVE_UP);
+        assert_eq!(thread.enable(ON_URET), Ok(0));
+        assert_eq!(thread.enable(0), Ok(0));
+        assert_eq!(thread.0.left(), Left::GAVE_UP);
+        assert_eq!(thread.set(4, VMSTAT), Ok(0));
+        assert_eq!(thread.0.left(), Left::EMPTY);
     }
 }

@@ -41,7 +41,7 @@
 # define ISOL_LEFT_TICK_SCHED		(1 << 2)
 # define ISOL_LEFT_TICK_CLOCK_UNSTABLE	(1 << 3)
 # define ISOL_LEFT_TICK_ALWAYS		(1 << 9)
-# define ISOL_LEFT_GAVE_UP		(1 << 12)
+# define ISOL_LEFT_GAVE_UP		(1 << 13)
 #endif
 
 /* All calls return a value, or -errno. */

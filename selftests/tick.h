@@ -51,7 +51,7 @@ struct tick_run {
 struct tick_result {
 	unsigned int	rounds;
 	unsigned int	hit;		/* rounds with a timer interrupt in user mode */
-	unsigned int	unnamed;	/* of these, the return before it named nothing */
+	unsigned int	unnamed;	/* of these, not explained by what was left */
 	unsigned int	timer;		/* timer interrupts in user mode */
 	unsigned int	other;		/* other entries from user mode */
 	unsigned int	left;		/* what was left in the end, over all rounds */
@@ -66,6 +66,8 @@ struct tick_way {
 	int		(*clean)(struct tick_run *run);
 	/* ISOL_LEFT_* that the thread asked for. */
 	int		left;
+	/* Without the action the tick hits user mode, mostly. */
+	bool		hits, hits_fifo;
 	bool		not_fifo;
 };
 
@@ -268,7 +270,6 @@ static inline int tick_printk_prepare(struct tick_run *run)
 
 static inline int tick_printk_go(struct tick_run *run)
 {
-	/* An expired slice has the tick running. */
 	return write(run->fds[0], "<7>tick\n", 8) == 8 ? 0 : -1;
 }
 
@@ -286,23 +287,26 @@ static inline int tick_printk_ticking_prepare(struct tick_run *run)
 static const struct tick_way tick_ways[] = {
 	{ "posix_timer", tick_posix_prepare, tick_timer_both },
 	{ "posix_timer_armed", tick_posix_prepare, tick_timer_arm, tick_timer_disarm },
-	{ "thread_timer", tick_thread_prepare, tick_timer_both },
-	{ "process_timer", tick_process_prepare, tick_timer_both },
+	{ "thread_timer", tick_thread_prepare, tick_timer_both,
+	  .hits = true, .hits_fifo = true },
+	{ "process_timer", tick_process_prepare, tick_timer_both,
+	  .hits = true, .hits_fifo = true },
 	{ "cpu_timer_armed", tick_thread_prepare, tick_timer_arm, tick_timer_disarm,
-	  .left = ISOL_LEFT_TICK_POSIX_TIMER },
+	  .left = ISOL_LEFT_TICK_POSIX_TIMER, .hits = true, .hits_fifo = true },
 	{ "perf_event", NULL, tick_perf_go },
 	{ "rcu_callbacks", NULL, tick_rcu_go },
-	{ "second_task", tick_helper_prepare, tick_helper_go },
+	{ "second_task", tick_helper_prepare, tick_helper_go, .hits = true },
 	{ "second_task_woken", tick_helper_prepare, tick_wake_go, tick_wake_clean,
-	  .not_fifo = true },
+	  .hits = true, .not_fifo = true },
 	{ "fork", NULL, tick_fork_go },
 	{ "expedited_gp", tick_expedited_prepare, tick_expedited_go },
 	{ "timerfd", tick_timerfd_prepare, tick_timerfd_go },
 	{ "nanosleep", NULL, tick_nanosleep_go },
 	{ "futex", NULL, tick_futex_go },
-	{ "kworker", tick_kworker_prepare, tick_kworker_go },
+	{ "kworker", tick_kworker_prepare, tick_kworker_go, .hits = true },
 	{ "affinity", NULL, tick_affinity_go },
-	{ "printk", tick_printk_ticking_prepare, tick_printk_ticking_go },
+	{ "printk", tick_printk_ticking_prepare, tick_printk_ticking_go,
+	  .hits = true, .hits_fifo = true },
 };
 
 #define TICK_WAYS	ARRAY_SIZE(tick_ways)
@@ -360,9 +364,21 @@ static inline int tick_step(struct tick_run *run, int step)
 	return -1;
 }
 
+/* "comm-pid [cpu] flags seconds: event: ..." */
+static inline double trace_time(const char *line)
+{
+	const char *p = strstr(line, ": ");
+
+	while (p && p > line && strchr("0123456789.", p[-1]))
+		p--;
+	return p ? strtod(p, NULL) : 0;
+}
+
 /*
  * Looks at the trace of @run->cpu from the last system call on. What a return
- * left is known from the tracepoint, if there is one.
+ * left is known from the tracepoint, if there is one. An interrupt is explained
+ * if the return before it named what the tick was kept for, or that it was to
+ * come at this time.
  */
 static inline int tick_count(struct tick_run *run, unsigned int *timer,
 			     struct tick_result *result)
@@ -370,10 +386,14 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 	static char buf[4 << 20];
 	char path[192], pid[24], *line, *save, *p = NULL;
 	bool user = false, seen = false, left = false, unnamed = false;
+	double now, due = 0;
+	ssize_t len;
 	char named[sizeof(result->named)] = "";
 
 	snprintf(path, sizeof(path), "%s/per_cpu/cpu%d/trace", run->dir, run->cpu);
-	if (read_file(path, buf, sizeof(buf)) <= 0)
+	len = read_file(path, buf, sizeof(buf));
+	/* A part of it would look like silence. */
+	if (len <= 0 || len == sizeof(buf) - 1)
 		return -1;
 	for (line = buf; (line = strstr(line, " sys_enter: ")); line++)
 		p = line;
@@ -391,6 +411,8 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 		if (p) {
 			p += strlen(" left=");
 			snprintf(named, sizeof(named), "%.*s", (int)strcspn(p, " "), p);
+			p = strstr(p, " next_event=");
+			due = p ? strtod(p + strlen(" next_event="), NULL) / 1e9 : 0;
 		} else if (strstr(line, " user_enter:")) {
 			/* Something that has no event here, a page fault say. */
 			result->other += left;
@@ -409,7 +431,9 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 			++*timer;
 			if (*named)
 				memcpy(result->named, named, sizeof(named));
-			else
+			now = trace_time(line);
+			/* The last digits of the time are not in the trace. */
+			if (!strstr(named, "TICK_") && (!*named || now < due - 1e-5))
 				unnamed = true;
 		}
 	}
@@ -433,34 +457,51 @@ static inline void tick_stop(struct tick_run *run)
 	}
 }
 
+static const char * const tick_events[] = {
+	"context_tracking", "irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
+	"irq_vectors/call_function_entry", "irq_vectors/call_function_single_entry",
+	"irq_vectors/irq_work_entry", "raw_syscalls/sys_enter",
+};
+
+static inline bool tick_can_trace(void)
+{
+	char path[128];
+
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(tick_events); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s", tick_events[i]);
+		if (access(path, F_OK))
+			return false;
+	}
+	return !access("/sys/kernel/tracing/instances", F_OK);
+}
+
 /* Where it failed if it did, else NULL. */
 static inline const char *tick_start(struct tick_run *run)
 {
-	static const char * const events[] = {
-		"context_tracking", "irq_vectors/local_timer_entry",
-		"irq_vectors/reschedule_entry", "irq_vectors/call_function_entry",
-		"irq_vectors/call_function_single_entry", "irq_vectors/irq_work_entry",
-		"raw_syscalls/sys_enter",
-	};
 	char text[64];
 
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	if (!tick_can_trace())
+		return "no tracefs with events of interrupt vectors and context tracking";
 	snprintf(run->dir, sizeof(run->dir), "/sys/kernel/tracing/instances/tick%d", run->cpu);
 	rmdir(run->dir);
 	if (mkdir(run->dir, 0755)) {
 		run->dir[0] = '\0';
-		return "no tracefs instances, see CONFIG_ENABLE_DEFAULT_TRACERS";
+		return "no tracefs instances";
 	}
 	tick_trace_write(run, "tracing_on", "0");
+	/* That of next_event= */
+	if (tick_trace_write(run, "trace_clock", "mono"))
+		return "trace_clock";
 	/* The last window has few events, what comes before may be lost. */
 	snprintf(text, sizeof(text), "%d", 2048);
 	tick_trace_write(run, "buffer_size_kb", text);
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(tick_events); i++) {
 		char file[96];
 
-		snprintf(file, sizeof(file), "events/%s/enable", events[i]);
+		snprintf(file, sizeof(file), "events/%s/enable", tick_events[i]);
 		if (tick_trace_write(run, file, "1"))
-			return events[i];
+			return tick_events[i];
 	}
 	/* Not there on other kernels. */
 	tick_trace_write(run, "events/task_isolation/task_isol_quiesce_done/enable", "1");

@@ -39,6 +39,12 @@ FIXTURE_VARIANT_ADD(tick, without_the_action)
 	.quiesce = ISOL_F_QUIESCE_VMSTAT_SYNC,
 };
 
+FIXTURE_VARIANT_ADD(tick, without_the_action_fifo)
+{
+	.quiesce = ISOL_F_QUIESCE_VMSTAT_SYNC,
+	.fifo = true,
+};
+
 FIXTURE_SETUP(tick)
 {
 	if (!isol_present())
@@ -51,6 +57,8 @@ FIXTURE_SETUP(tick)
 	if (!cpu_is_nohz_full(self->run.cpu))
 		SKIP(return, NO_NOHZ_FULL);
 	ASSERT_TRUE(isol_supports(variant->quiesce));
+	if (!tick_can_trace())
+		SKIP(return, "needs tracefs with events of interrupt vectors and context tracking");
 	ASSERT_EQ(0, pin_to(0));
 	self->run.quiesce = variant->quiesce;
 	self->run.fifo = variant->fifo;
@@ -65,8 +73,6 @@ FIXTURE_TEARDOWN(tick)
 
 TEST_F_TIMEOUT(tick, stopped_at_return, 280)
 {
-	unsigned int hit_ways = 0;
-
 	for (size_t i = 0; i < TICK_WAYS; i++) {
 		const struct tick_way *way = &tick_ways[i];
 		struct tick_result result;
@@ -81,20 +87,23 @@ TEST_F_TIMEOUT(tick, stopped_at_return, 280)
 		ASSERT_EQ(NULL, error) {
 			TH_LOG("%s: %s", way->name, error);
 		}
-		hit_ways += !!result.hit;
-		if (!(variant->quiesce & ISOL_F_QUIESCE_NOHZ_FULL))
+		if (!(variant->quiesce & ISOL_F_QUIESCE_NOHZ_FULL)) {
+			bool hits = variant->fifo ? way->hits_fifo : way->hits;
+
+			EXPECT_LE(hits ? ROUNDS / 2 : 0, result.hit);
 			continue;
-		EXPECT_EQ(0, result.unnamed);
-		if (way->left) {
-			/* Asked for by the thread, and named. */
-			EXPECT_EQ(way->left, result.left & way->left);
-		} else if (!variant->fifo) {
-			/* A real-time task has the timer of the deadline server. */
-			EXPECT_EQ(0, result.hit);
 		}
+		/* Not one that was not announced. */
+		EXPECT_EQ(0, result.unnamed);
+		/* What the thread asked for has to be. */
+		EXPECT_EQ(way->left, result.left & way->left);
+		/*
+		 * The others are rare: a task that did not sleep in time, and for a
+		 * real-time thread the timer of the deadline server.
+		 */
+		if (!way->left)
+			EXPECT_GE(variant->fifo ? ROUNDS / 2 : ROUNDS / 4, result.hit);
 	}
-	if (!(variant->quiesce & ISOL_F_QUIESCE_NOHZ_FULL))
-		EXPECT_LE(5, hit_ways);
 }
 
 /* An action without effect is no error, but says so. */
@@ -119,7 +128,7 @@ TEST_F(tick, busy_peer)
 	int left;
 
 	if (variant->fifo || !(variant->quiesce & ISOL_F_QUIESCE_NOHZ_FULL))
-		SKIP(return, "about yielding");
+		SKIP(return, "only a fair thread with the action yields");
 	ASSERT_EQ(0, pin_to(self->run.cpu));
 	peer = fork();
 	ASSERT_LE(0, peer);
