@@ -433,7 +433,7 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 				memcpy(result->named, named, sizeof(named));
 			now = trace_time(line);
 			/* The last digits of the time are not in the trace. */
-			if (!strstr(named, "TICK_") && (!*named || now < due - 1e-5))
+			if (!strstr(named, "TICK_") && (!*named || now < due - 0.00001))
 				unnamed = true;
 		}
 	}
@@ -513,14 +513,19 @@ static inline const char *tick_start(struct tick_run *run)
 	run->pid = fork();
 	if (!run->pid)
 		tick_spinner(run);
-	for (int i = 0; i < 5000 && !__atomic_load_n(&run->shared->ready, __ATOMIC_ACQUIRE); i++)
+	for (int i = 0; i < 5000; i++) {
+		if (__atomic_load_n(&run->shared->ready, __ATOMIC_ACQUIRE))
+			break;
 		sleep_ms(1);
+	}
 	if (!run->shared->ready)
 		return "the spinner did not get ready";
 
 	/* Only system calls of the spinner: the helper has some as well. */
 	snprintf(text, sizeof(text), "common_pid == %d", run->pid);
-	return tick_trace_write(run, "events/raw_syscalls/sys_enter/filter", text) ? "filter" : NULL;
+	if (tick_trace_write(run, "events/raw_syscalls/sys_enter/filter", text))
+		return "the filter";
+	return NULL;
 }
 
 static inline const char *tick_round(struct tick_run *run, int round, struct tick_result *result)
