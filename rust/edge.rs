@@ -186,7 +186,10 @@ impl Subsystems for ThisCpu {
     #[cfg(CONFIG_NO_HZ_FULL)]
     fn nohz_full(&mut self) -> Left {
         // SAFETY: Interrupts are off, see `ThisCpu::new()`.
-        left_from_tick(unsafe { bindings::tick_nohz_full_quiesce() })
+        match unsafe { bindings::tick_nohz_full_quiesce() } {
+            0 => Left::EMPTY,
+            found => left_from_tick(found),
+        }
     }
 
     #[cfg(not(CONFIG_NO_HZ_FULL))]
@@ -216,6 +219,7 @@ impl Subsystems for ThisCpu {
 
 /// The reasons of `tick_nohz_full_quiesce()` as those of the user ABI.
 #[cfg(CONFIG_NO_HZ_FULL)]
+#[cold]
 const fn left_from_tick(found: c_uint) -> Left {
     // The dependencies have the same bits, and the others follow them.
     const DEPS: c_uint = 0x3f;
