@@ -98,10 +98,10 @@ TEST_F_TIMEOUT(tick, stopped_at_return, 280)
 		/* What the thread asked for has to be. */
 		EXPECT_EQ(way->left, result.left & way->left);
 		/*
-		 * The others are rare: a task that did not sleep in time, and for a
-		 * real-time thread the timer of the deadline server.
+		 * The others are rare, the timer of the deadline server say. On a
+		 * slow kernel the other task may not sleep in time.
 		 */
-		if (!way->left)
+		if (!way->left && !strstr(result.named, "GAVE_UP"))
 			EXPECT_GE(variant->fifo ? ROUNDS / 2 : ROUNDS / 4, result.hit);
 	}
 }
