@@ -68,6 +68,7 @@ struct tick_way {
 	int		left;
 	/* Without the action the tick hits user mode, mostly. */
 	bool		hits, hits_fifo;
+	/* A real-time thread that spins starves the helper. */
 	bool		not_fifo;
 };
 
@@ -295,7 +296,8 @@ static const struct tick_way tick_ways[] = {
 	  .left = ISOL_LEFT_TICK_POSIX_TIMER, .hits = true, .hits_fifo = true },
 	{ "perf_event", NULL, tick_perf_go },
 	{ "rcu_callbacks", NULL, tick_rcu_go },
-	{ "second_task", tick_helper_prepare, tick_helper_go, .hits = true },
+	{ "second_task", tick_helper_prepare, tick_helper_go,
+	  .hits = true, .not_fifo = true },
 	{ "second_task_woken", tick_helper_prepare, tick_wake_go, tick_wake_clean,
 	  .hits = true, .not_fifo = true },
 	{ "fork", NULL, tick_fork_go },
