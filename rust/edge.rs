@@ -95,13 +95,23 @@ impl From<Refusal> for Error {
     }
 }
 
+/// Whether there are CPUs without a tick.
+#[cfg(CONFIG_NO_HZ_FULL)]
+fn has_nohz_full() -> bool {
+    // SAFETY: Both are written during boot only.
+    unsafe { bindings::tick_nohz_full_running && bindings::tick_nohz_enabled }
+}
+
+#[cfg(not(CONFIG_NO_HZ_FULL))]
+fn has_nohz_full() -> bool {
+    false
+}
+
 /// What this kernel can do on this machine.
 fn supported() -> Supported {
     let mut quiesce = Quiesce::VMSTAT_SYNC;
 
-    #[cfg(CONFIG_NO_HZ_FULL)]
-    // SAFETY: Both are written during boot only.
-    if unsafe { bindings::tick_nohz_full_running && bindings::tick_nohz_enabled } {
+    if has_nohz_full() {
         quiesce = quiesce.union(Quiesce::NOHZ_FULL);
     }
     Supported {
@@ -198,9 +208,16 @@ impl Subsystems for ThisCpu {
         Left::EMPTY
     }
 
+    #[cfg(CONFIG_NO_HZ_FULL)]
     fn next_event(&self) -> i64 {
         // SAFETY: Interrupts are off, see `ThisCpu::new()`.
         unsafe { bindings::tick_nohz_get_next_hrtimer() }
+    }
+
+    #[cfg(not(CONFIG_NO_HZ_FULL))]
+    fn next_event(&self) -> i64 {
+        // Nothing is left, see `nohz_full()`.
+        i64::MAX
     }
 
     fn cpu_timers(&mut self) {

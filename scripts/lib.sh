@@ -95,7 +95,7 @@ logged() {
 # obj_of CONFIG - where its objects are; those of KDIR stand apart, stock is never from it.
 obj_of() {
 	local obj=$CACHE/obj/$1
-	if [ -n "${KDIR:-}" ] && [ "$1" != stock ]; then
+	if [ -n "${KDIR:-}" ] && [ "$1" != stock ] && [ "${1%-stock}" = "$1" ]; then
 		obj+=-$(printf %s "$KDIR" | cksum | cut -d' ' -f1)
 	fi
 	printf '%s\n' "$obj"

@@ -252,6 +252,12 @@ struct noise {
 	unsigned long	interrupts;	/* from /proc/interrupts */
 	unsigned long	ticks;		/* of these, the local timer */
 	unsigned long	switches;	/* forced context switches */
+	/* The interrupts by their lines of /proc/interrupts */
+	int		nr_kinds;
+	struct {
+		char		name[16];
+		unsigned long	count;
+	}		kinds[64];
 };
 
 /*
@@ -268,7 +274,7 @@ static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 	static char buf[4 << 20];
 	char path[64], *line, *save, *p;
 	ssize_t len;
-	int i;
+	int i, i_kind;
 
 	memset(noise, 0, sizeof(*noise));
 	len = read_file("/proc/interrupts", buf, sizeof(buf));
@@ -304,8 +310,15 @@ static inline int read_noise(int cpu, pid_t tid, struct noise *noise)
 		/* Lines with a single, global column are no CPU's. */
 		if (column <= i)
 			continue;
-		if (!no_interrupt(name))
+		if (!no_interrupt(name)) {
 			noise->interrupts += count;
+			i_kind = noise->nr_kinds;
+			if (i_kind < (int)(sizeof(noise->kinds) / sizeof(*noise->kinds))) {
+				snprintf(noise->kinds[i_kind].name, 16, "%s", name);
+				noise->kinds[i_kind].count = count;
+				noise->nr_kinds++;
+			}
+		}
 		if (!strcmp(name, "LOC"))
 			noise->ticks += count;
 	}
@@ -325,6 +338,27 @@ static inline void noise_since(struct noise *now, const struct noise *then)
 	now->interrupts -= then->interrupts;
 	now->ticks -= then->ticks;
 	now->switches -= then->switches;
+	for (int i = 0; i < now->nr_kinds; i++) {
+		for (int j = 0; j < then->nr_kinds; j++) {
+			if (!strcmp(now->kinds[i].name, then->kinds[j].name))
+				now->kinds[i].count -= then->kinds[j].count;
+		}
+	}
+}
+
+/* "LOC:3,CAL:1", or "-" if there were none. */
+static inline void noise_print_kinds(const struct noise *noise)
+{
+	const char *comma = "";
+
+	for (int i = 0; i < noise->nr_kinds; i++) {
+		if (!noise->kinds[i].count)
+			continue;
+		printf("%s%s:%lu", comma, noise->kinds[i].name, noise->kinds[i].count);
+		comma = ",";
+	}
+	if (!*comma)
+		printf("-");
 }
 
 #endif /* SELFTEST_ISOLATION_H */

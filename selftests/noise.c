@@ -3,46 +3,107 @@
  * Counts what a thread that spins in user mode suffers while something else
  * goes on. Runs on any kernel.
  */
-#include "isolation.h"
+#include "loads.h"
+#include "trace.h"
 
 #include <getopt.h>
+#include <pthread.h>
 
 static const char usage[] =
-"Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-f] [-q MASK] idle|stat_refresh\n"
+"Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-e] [-f] [-m] [-q MASK] [-v] LOAD...|all\n"
+"       noise -l\n"
 "  -c  CPU of the spinner (default: the first isolated one)\n"
-"  -n  how often to interfere (default 20)\n"
+"  -n  how often to interfere (default: as -l shows)\n"
 "  -s  seconds of idle (default 3)\n"
 "  -d  dirty the vmstat counters of the CPU before each interference\n"
+"  -e  count the entries from user mode as well, with the events of tracefs\n"
 "  -f  the spinner is SCHED_FIFO\n"
+"  -l  list the loads\n"
+"  -m  mark begin and end, for somebody who watches from outside (x86)\n"
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
-"Prints: noise INTERFERER actions=MASK times=N interrupts=N ticks=N switches=N\n";
+"  -v  with -e, tell about each event\n"
+"Prints: noise LOAD actions=MASK times=N moved=N interrupts=N ticks=N switches=N\n"
+"	[entries=N] kinds=NAME:N,...\n"
+"    or: noise LOAD not run: REASON\n";
 
 struct shared {
-	int	ready;
-	int	step;
-	int	done;
-	int	error;
+	int		ready;
+	int		step;
+	int		done;
+	int		sibling_step;
+	int		sibling_done;
+	int		error;
+	unsigned long	count;
 };
 
-/* Spins in user mode. Each step is one page fault, which dirties counters. */
-static void spinner(struct shared *shared, int cpu, int actions, int times, bool fifo)
+static struct {
+	int		cpu, times, actions;
+	bool		dirty, entries, fifo, mark, verbose;
+} opts;
+
+static struct shared *shared;
+static const struct load *load;
+
+/* An exception that QEMU logs with its registers, see -d int. */
+static void mark(unsigned int value)
+{
+#ifdef __x86_64__
+	long ret;
+
+	if (opts.mark)
+		asm volatile("int $0x80" : "=a" (ret) : "0" (0x7e570000L + value)
+			     : "memory", "r8", "r9", "r10", "r11");
+#endif
+}
+
+#define MARK_SPINNER	1
+#define MARK_BEGIN	2
+#define MARK_END	3
+
+static void *sibling(void *arg)
+{
+	int step;
+
+	pin_to(0);
+	for (step = 1; ; step++) {
+		while (__atomic_load_n(&shared->sibling_step, __ATOMIC_ACQUIRE) < step)
+			sleep_ms(1);
+		shared->error = -load->sibling();
+		__atomic_store_n(&shared->sibling_done, step, __ATOMIC_RELEASE);
+	}
+	return arg;
+}
+
+static int spinner_setup(void)
 {
 	struct sched_param param = { .sched_priority = 1 };
+	pthread_t thread;
+	int ret;
+
+	if (load->sibling) {
+		ret = pthread_create(&thread, NULL, sibling, NULL);
+		if (ret)
+			return -ret;
+	}
+	if (pin_to(opts.cpu) || (opts.fifo && sched_setscheduler(0, SCHED_FIFO, &param)))
+		return -errno;
+	ret = load->own ? load->own() : 0;
+	if (!ret && opts.actions)
+		ret = isol_quiesce(opts.actions);
+	return ret;
+}
+
+/* Spins in user mode. Each step is one page fault, which dirties counters. */
+static void spinner(int times)
+{
 	const size_t size = (size_t)(times + 1) * 4096;
-	char *fresh = NULL;
+	char *fresh;
 	int step;
 
 	die_with_parent();
-	if (pin_to(cpu) || (fifo && sched_setscheduler(0, SCHED_FIFO, &param))) {
-		shared->error = errno;
-	} else {
-		fresh = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (fresh == MAP_FAILED)
-			shared->error = errno;
-		else if (actions)
-			shared->error = -isol_quiesce(actions);
-	}
+	fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mark(MARK_SPINNER);
+	shared->error = fresh == MAP_FAILED ? errno : -spinner_setup();
 	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
 	if (shared->error)
 		_exit(1);
@@ -55,104 +116,293 @@ static void spinner(struct shared *shared, int cpu, int actions, int times, bool
 	}
 }
 
-int main(int argc, char **argv)
+static int do_once(int i)
 {
-	int cpu = isolated_cpu(), times = 20, seconds = 3, actions = 0, opt, i;
-	struct noise then, now;
-	struct shared *shared;
-	bool dirty = false, fifo = false;
-	const char *what;
+	if (opts.dirty) {
+		__atomic_store_n(&shared->step, i, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) < i)
+			sleep_ms(1);
+	}
+	if (!load->sibling)
+		return load->once();
+	__atomic_store_n(&shared->sibling_step, i, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&shared->sibling_done, __ATOMIC_ACQUIRE) < i)
+		sleep_ms(1);
+	return -shared->error;
+}
+
+static const char * const events[] = {
+	"context_tracking", "irq_vectors", "nmi/nmi_handler", "exceptions/page_fault_user",
+	"raw_syscalls/sys_enter", "sched/sched_switch", NULL
+};
+
+static void tell(const char *line, double start, const char *kind)
+{
+	if (opts.verbose)
+		printf("event %s %.6f %s\n", load->name, trace_time(line) - start, kind);
+}
+
+/*
+ * How often the spinner left user mode. NMIs do not pass context tracking. Each
+ * "user_exit" is followed by what it was for, if that has an event.
+ */
+static int count_entries(const struct trace *trace, pid_t pid, double start)
+{
+	static char buf[8 << 20];
+	char text[24], *line, *save;
+	bool left = false;
+	int entries = 0;
+
+	if (trace_read(trace, opts.cpu, buf, sizeof(buf)))
+		return -1;
+	snprintf(text, sizeof(text), "-%d ", pid);
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char kind[64], *p;
+
+		if (*line == '#' || !strstr(line, text))
+			continue;
+		p = strstr(line, ": ");
+		if (!p)
+			continue;
+		snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(p + 2, ":"), p + 2);
+		if (!strcmp(kind, "user_exit")) {
+			if (left)
+				tell(line, start, "other");
+			left = true;
+			entries++;
+			continue;
+		}
+		if (!strcmp(kind, "user_enter")) {
+			if (left)
+				tell(line, start, "other");
+			left = false;
+			continue;
+		}
+		p = strstr(kind, "_entry");
+		if (p) {
+			*p = '\0';
+		} else if (!strcmp(kind, "nmi_handler")) {
+			entries++;
+		} else if (!strcmp(kind, "sched_switch")) {
+			p = strstr(line, "next_comm=");
+			if (p)
+				snprintf(kind, sizeof(kind), "switch:%.*s",
+					 (int)strcspn(p + 10, " "), p + 10);
+		} else if (strstr(kind, "_exit")) {
+			continue;
+		}
+		tell(line, start, kind);
+		left = false;
+	}
+	return entries;
+}
+
+static void not_run(const char *reason)
+{
+	printf("noise %s not run: %s\n", load->name, reason);
+}
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* Runs the load against a spinner that is ready. */
+static const char *measure(pid_t pid, struct trace *trace, int times)
+{
+	static struct noise then, now;
+	unsigned long moved;
+	int entries = 0, ret = 0, i;
+	double start;
+
+	sleep_ms(300);
+	moved = load->moved();
+	if (read_noise(opts.cpu, pid, &then))
+		return "cannot read the counts";
+	start = now_s();
+	mark(MARK_BEGIN);
+	if (opts.entries)
+		trace_write(trace, "tracing_on", "1");
+	for (i = 1; i <= times && !ret; i++)
+		ret = do_once(i);
+	/* What it left to others. */
+	sleep_ms(200);
+	if (opts.entries)
+		trace_write(trace, "tracing_on", "0");
+	mark(MARK_END);
+	if (read_noise(opts.cpu, pid, &now))
+		return "cannot read the counts";
+	noise_since(&now, &then);
+	if (ret)
+		return strerror(-ret);
+	moved = load->moved() - moved;
+	if (!moved)
+		return "it moved nothing";
+	if (opts.entries) {
+		entries = count_entries(trace, pid, start);
+		if (entries < 0)
+			return "too many events";
+	}
+	printf("noise %s actions=%d times=%d moved=%lu interrupts=%lu ticks=%lu switches=%lu",
+	       load->name, opts.actions, times, moved, now.interrupts, now.ticks, now.switches);
+	if (opts.entries)
+		printf(" entries=%d", entries);
+	printf(" kinds=");
+	noise_print_kinds(&now);
+	printf("\n");
+	return NULL;
+}
+
+static const char *run(void)
+{
+	static char text[64];
+	struct trace trace = { };
+	const char *reason;
+	int times = opts.times ? opts.times : load->times;
 	pid_t pid;
 
-	while ((opt = getopt(argc, argv, "c:n:s:dfq:h")) != -1) {
+	memset(shared, 0, sizeof(*shared));
+	/* It takes a while, in which the spinner has its own events. */
+	reason = opts.entries ? trace_start(&trace, "noise", events) : NULL;
+	if (reason) {
+		trace_stop(&trace);
+		return reason;
+	}
+	pid = fork();
+	if (!pid)
+		spinner(times);
+	while (pid > 0 && !__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE))
+		sleep_ms(1);
+	if (pid < 0 || shared->error)
+		reason = strerror(pid < 0 ? errno : shared->error);
+	if (!reason && opts.entries) {
+		snprintf(text, sizeof(text), "common_pid == %d", pid);
+		trace_write(&trace, "events/raw_syscalls/sys_enter/filter", text);
+		snprintf(text, sizeof(text), "prev_pid == %d", pid);
+		trace_write(&trace, "events/sched/sched_switch/filter", text);
+	}
+	if (!reason)
+		reason = measure(pid, &trace, times);
+	trace_stop(&trace);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return reason;
+}
+
+static bool wanted(const char *name, char **names)
+{
+	for (; *names; names++) {
+		if (!strcmp(*names, name) || !strcmp(*names, "all"))
+			return true;
+	}
+	return false;
+}
+
+static bool known(const char *name)
+{
+	for (size_t i = 0; i < nr_loads; i++) {
+		if (!strcmp(loads[i].name, name))
+			return true;
+	}
+	return !strcmp(name, "all");
+}
+
+static void list(void)
+{
+	for (size_t i = 0; i < nr_loads; i++)
+		printf("%-20s %3d x %s\n", loads[i].name, loads[i].times, loads[i].what);
+}
+
+int main(int argc, char **argv)
+{
+	int opt, i, ret = 0;
+
+	opts.cpu = isolated_cpu();
+	while ((opt = getopt(argc, argv, "c:n:s:deflmq:vh")) != -1) {
 		switch (opt) {
 		case 'c':
-			cpu = atoi(optarg);
+			opts.cpu = atoi(optarg);
 			break;
 		case 'n':
-			times = atoi(optarg);
+			opts.times = atoi(optarg);
 			break;
 		case 's':
-			seconds = atoi(optarg);
+			load_seconds = atoi(optarg);
 			break;
 		case 'd':
-			dirty = true;
+			opts.dirty = true;
+			break;
+		case 'e':
+			opts.entries = true;
 			break;
 		case 'f':
-			fifo = true;
+			opts.fifo = true;
+			break;
+		case 'l':
+			list();
+			return 0;
+		case 'm':
+			opts.mark = true;
 			break;
 		case 'q':
-			actions = strcmp(optarg, "all") ? (int)strtol(optarg, NULL, 0) :
-				  isol_get(PR_ISOL_SUP_QUIESCE_CFG);
+			opts.actions = strcmp(optarg, "all") ? (int)strtol(optarg, NULL, 0) :
+				       isol_get(PR_ISOL_SUP_QUIESCE_CFG);
+			break;
+		case 'v':
+			opts.verbose = true;
 			break;
 		default:
 			fputs(usage, opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	what = optind < argc ? argv[optind] : "";
-	if ((strcmp(what, "idle") && strcmp(what, "stat_refresh")) || times < 1 || seconds < 1) {
+	for (i = optind; i < argc && known(argv[i]); i++)
+		;
+	if (optind >= argc || i < argc || opts.times < 0 || load_seconds < 1) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (actions < 0) {
+	if (opts.actions < 0) {
 		fprintf(stderr, "noise: %s\n", NO_ISOLATION);
 		return 1;
 	}
-	if (cpu < 1) {
+	if (opts.cpu < 1) {
 		fprintf(stderr, "noise: %s\n", NO_CPU);
 		return 1;
 	}
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	load_cpu = opts.cpu;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || pin_to(0)) {
 		perror("noise");
 		return 1;
 	}
-	pid = fork();
-	if (!pid)
-		spinner(shared, cpu, actions, times, fifo);
-	while (pid > 0 && !__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE))
-		sleep_ms(1);
-	if (pid < 0 || shared->error) {
-		fprintf(stderr, "noise: spinner: %s\n", strerror(pid < 0 ? errno : shared->error));
-		return 1;
-	}
-	sleep_ms(300);
+	load_count = &shared->count;
+	for (i = 0; (size_t)i < nr_loads; i++) {
+		const char *reason;
 
-	if (read_noise(cpu, pid, &then)) {
-		fprintf(stderr, "noise: CPU %d: cannot read the counts\n", cpu);
-		return 1;
-	}
-	if (!strcmp(what, "idle")) {
-		if (dirty)
-			__atomic_store_n(&shared->step, 1, __ATOMIC_RELEASE);
-		times = 1;
-		sleep_ms(seconds * 1000);
-	} else {
-		for (i = 1; i <= times; i++) {
-			int err;
-
-			if (dirty) {
-				__atomic_store_n(&shared->step, i, __ATOMIC_RELEASE);
-				while (__atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) < i)
-					sleep_ms(1);
-			}
-			err = write_file("/proc/sys/vm/stat_refresh", "1");
-			if (err) {
-				fprintf(stderr, "noise: stat_refresh: %s\n", strerror(-err));
-				kill(pid, SIGKILL);
-				return 1;
-			}
+		load = &loads[i];
+		if (!wanted(load->name, argv + optind))
+			continue;
+		if (opts.verbose)
+			printf("begin %s\n", load->name);
+		reason = load->prepare ? load->prepare() : NULL;
+		if (!reason) {
+			reason = run();
+			if (load->finish)
+				load->finish();
+		}
+		if (reason) {
+			not_run(reason);
+			ret = 1;
 		}
 	}
-	if (read_noise(cpu, pid, &now))
-		return 1;
-	noise_since(&now, &then);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	printf("noise %s actions=%d times=%d interrupts=%lu ticks=%lu switches=%lu\n",
-	       what, actions, times, now.interrupts, now.ticks, now.switches);
-	return 0;
+	return ret;
 }

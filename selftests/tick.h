@@ -11,17 +11,16 @@
 #ifndef SELFTEST_ISOLATION_TICK_H
 #define SELFTEST_ISOLATION_TICK_H
 
-#include "isolation.h"
+#include "trace.h"
 
 #include "kselftest.h"
 
 #include <linux/futex.h>
 #include <linux/perf_event.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #define TICK_FAR	1000	/* seconds that no run takes */
+#define TICK_PRIORITY	1	/* of a real-time spinner */
 
 /* Shared with the spinner, which is a process of its own. */
 struct tick_shared {
@@ -42,7 +41,7 @@ struct tick_run {
 	const struct tick_way	*way;
 	struct tick_shared	*shared;
 	pid_t			pid, helper;
-	char			dir[64];
+	struct trace		trace;
 	int			fds[4];
 	timer_t			timer;
 };
@@ -315,7 +314,7 @@ static const struct tick_way tick_ways[] = {
 
 static inline void tick_spinner(struct tick_run *run)
 {
-	struct sched_param param = { .sched_priority = 1 };
+	struct sched_param param = { .sched_priority = TICK_PRIORITY };
 	struct tick_shared *shared = run->shared;
 	int step = 0;
 
@@ -347,14 +346,6 @@ static inline void tick_spinner(struct tick_run *run)
 	}
 }
 
-static inline int tick_trace_write(struct tick_run *run, const char *file, const char *text)
-{
-	char path[192];
-
-	snprintf(path, sizeof(path), "%s/%s", run->dir, file);
-	return write_file(path, text);
-}
-
 static inline int tick_step(struct tick_run *run, int step)
 {
 	__atomic_store_n(&run->shared->step, step, __ATOMIC_RELEASE);
@@ -364,16 +355,6 @@ static inline int tick_step(struct tick_run *run, int step)
 		sleep_ms(1);
 	}
 	return -1;
-}
-
-/* "comm-pid [cpu] flags seconds: event: ..." */
-static inline double trace_time(const char *line)
-{
-	const char *p = strstr(line, ": ");
-
-	while (p && p > line && strchr("0123456789.", p[-1]))
-		p--;
-	return p ? strtod(p, NULL) : 0;
 }
 
 /*
@@ -386,16 +367,12 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 			     struct tick_result *result)
 {
 	static char buf[4 << 20];
-	char path[192], pid[24], *line, *save, *p = NULL;
+	char pid[24], *line, *save, *p = NULL;
 	bool user = false, seen = false, left = false, unnamed = false;
 	double now, due = 0;
-	ssize_t len;
 	char named[sizeof(result->named)] = "";
 
-	snprintf(path, sizeof(path), "%s/per_cpu/cpu%d/trace", run->dir, run->cpu);
-	len = read_file(path, buf, sizeof(buf));
-	/* A part of it would look like silence. */
-	if (len <= 0 || len == sizeof(buf) - 1)
+	if (trace_read(&run->trace, run->cpu, buf, sizeof(buf)))
 		return -1;
 	for (line = buf; (line = strstr(line, " sys_enter: ")); line++)
 		p = line;
@@ -452,61 +429,32 @@ static inline void tick_stop(struct tick_run *run)
 		waitpid(run->pid, NULL, 0);
 		run->pid = 0;
 	}
-	if (run->dir[0]) {
-		tick_trace_write(run, "events/enable", "0");
-		rmdir(run->dir);
-		run->dir[0] = '\0';
-	}
+	trace_stop(&run->trace);
 }
 
 static const char * const tick_events[] = {
 	"context_tracking", "irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
 	"irq_vectors/call_function_entry", "irq_vectors/call_function_single_entry",
-	"irq_vectors/irq_work_entry", "raw_syscalls/sys_enter",
+	"irq_vectors/irq_work_entry", "raw_syscalls/sys_enter", NULL
 };
 
 static inline bool tick_can_trace(void)
 {
-	char path[128];
-
-	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(tick_events); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s", tick_events[i]);
-		if (access(path, F_OK))
-			return false;
-	}
-	return !access("/sys/kernel/tracing/instances", F_OK);
+	return trace_possible(tick_events);
 }
 
 /* Where it failed if it did, else NULL. */
 static inline const char *tick_start(struct tick_run *run)
 {
+	const char *error;
 	char text[64];
 
-	if (!tick_can_trace())
-		return "no tracefs with events of interrupt vectors and context tracking";
-	snprintf(run->dir, sizeof(run->dir), "/sys/kernel/tracing/instances/tick%d", run->cpu);
-	rmdir(run->dir);
-	if (mkdir(run->dir, 0755)) {
-		run->dir[0] = '\0';
-		return "no tracefs instances";
-	}
-	tick_trace_write(run, "tracing_on", "0");
-	/* That of next_event= */
-	if (tick_trace_write(run, "trace_clock", "mono"))
-		return "trace_clock";
-	/* The last window has few events, what comes before may be lost. */
-	snprintf(text, sizeof(text), "%d", 2048);
-	tick_trace_write(run, "buffer_size_kb", text);
-	for (size_t i = 0; i < ARRAY_SIZE(tick_events); i++) {
-		char file[96];
-
-		snprintf(file, sizeof(file), "events/%s/enable", tick_events[i]);
-		if (tick_trace_write(run, file, "1"))
-			return tick_events[i];
-	}
+	snprintf(text, sizeof(text), "tick%d", run->cpu);
+	error = trace_start(&run->trace, text, tick_events);
+	if (error)
+		return error;
 	/* Not there on other kernels. */
-	tick_trace_write(run, "events/task_isolation/task_isol_quiesce_done/enable", "1");
+	trace_write(&run->trace, "events/task_isolation/task_isol_quiesce_done/enable", "1");
 	run->shared = mmap(NULL, sizeof(*run->shared), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run->shared == MAP_FAILED)
@@ -525,7 +473,7 @@ static inline const char *tick_start(struct tick_run *run)
 
 	/* Only system calls of the spinner: the helper has some as well. */
 	snprintf(text, sizeof(text), "common_pid == %d", run->pid);
-	if (tick_trace_write(run, "events/raw_syscalls/sys_enter/filter", text))
+	if (trace_write(&run->trace, "events/raw_syscalls/sys_enter/filter", text))
 		return "the filter";
 	return NULL;
 }
@@ -533,17 +481,15 @@ static inline const char *tick_start(struct tick_run *run)
 static inline const char *tick_round(struct tick_run *run, int round, struct tick_result *result)
 {
 	unsigned int timer;
-	char path[192];
 
-	snprintf(path, sizeof(path), "%s/trace", run->dir);
-	close(open(path, O_WRONLY | O_TRUNC));
+	trace_clear(&run->trace);
 	/* What the last round did has come to rest, and the tick has stopped. */
 	sleep_ms(20);
-	tick_trace_write(run, "tracing_on", "1");
+	trace_write(&run->trace, "tracing_on", "1");
 	if (tick_step(run, 2 * round + 1))
 		return "the scenario failed";
 	sleep_ms(run->window_ms);
-	tick_trace_write(run, "tracing_on", "0");
+	trace_write(&run->trace, "tracing_on", "0");
 	if (tick_count(run, &timer, result))
 		return "the trace is not as expected";
 	if (tick_step(run, 2 * round + 2) || run->shared->left < 0)
