@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS FORCE FROM QUICK JOBS
+export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
-	distclean where host-test kselftest cost rt tick mutants clippy bisect bloat kunit containerfile
+	distclean where host-test kselftest cost rt tick mutants bench clippy bisect bloat kunit containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ rt: apply	## the selftests on PREEMPT_RT with all debug options (long)
 
 tick: apply	## timer interrupts in user mode, 200 x 5 s for each way to have one (long)
 	@scripts/test tick
+
+bench: apply	## count every interruption, what it costs, and draw it, into build/report (ROWS=a,b; KEEP=1)
+	@scripts/bench
 
 mutants: apply	## the parts of the series left out one by one, and what that does (long; MUTANTS=)
 	@scripts/test mutants

@@ -44,6 +44,9 @@ static struct {
 static struct shared *shared;
 static const struct load *load;
 
+/* How many loads were begun. */
+static int nr_row;
+
 /* An exception that QEMU logs with its registers, see -d int. */
 static void mark(unsigned int value)
 {
@@ -51,7 +54,7 @@ static void mark(unsigned int value)
 	long ret;
 
 	if (opts.mark)
-		asm volatile("int $0x80" : "=a" (ret) : "0" (0x7e570000L + value)
+		asm volatile("int $0x80" : "=a" (ret) : "0" (0x7e570000L + nr_row * 16 + value)
 			     : "memory", "r8", "r9", "r10", "r11");
 #endif
 }
@@ -102,8 +105,8 @@ static void spinner(int times)
 
 	die_with_parent();
 	fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mark(MARK_SPINNER);
 	shared->error = fresh == MAP_FAILED ? errno : -spinner_setup();
+	mark(MARK_SPINNER);
 	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
 	if (shared->error)
 		_exit(1);
@@ -391,6 +394,7 @@ int main(int argc, char **argv)
 		load = &loads[i];
 		if (!wanted(load->name, argv + optind))
 			continue;
+		nr_row++;
 		if (opts.verbose)
 			printf("begin %s\n", load->name);
 		reason = load->prepare ? load->prepare() : NULL;

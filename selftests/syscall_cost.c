@@ -29,6 +29,9 @@ static inline uint64_t ticks(void)
 #define BATCHES	40
 #define CALLS	1000
 #define FAULTS	64
+#define SIGNALS	100
+#define GAPS	1000
+#define GAP	300	/* ticks that the loop does not take by itself */
 
 /* The least disturbed of some batches. */
 static double per_syscall(void)
@@ -72,10 +75,74 @@ static double per_fault(void)
 	return (double)best / (FAULTS - 1);
 }
 
+static void handler(int sig)
+{
+}
+
+/* From sending a signal to oneself until its handler has returned. */
+static double per_signal(void)
+{
+	uint64_t best = UINT64_MAX;
+	pid_t pid = getpid(), tid = syscall(SYS_gettid);
+
+	signal(SIGUSR1, handler);
+	for (int batch = 0; batch < BATCHES / 4; batch++) {
+		uint64_t start = ticks();
+
+		for (int i = 0; i < SIGNALS; i++)
+			syscall(SYS_tgkill, pid, tid, SIGUSR1);
+		start = ticks() - start;
+		if (start < best)
+			best = start;
+	}
+	return (double)best / SIGNALS;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The median of the gaps that interrupts leave in user mode. A CPU time timer
+ * keeps the tick, so most of them are the tick's. What it does varies a little.
+ */
+static double per_tick(void)
+{
+	static uint64_t gaps[GAPS];
+	struct itimerspec spec = { .it_value.tv_sec = 1000 };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct timespec start, now;
+	int nr = 0;
+	timer_t timer;
+
+	if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) ||
+	    timer_settime(timer, 0, &spec, NULL))
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		uint64_t last = ticks();
+
+		for (int i = 0; i < 100000; i++) {
+			uint64_t t = ticks();
+
+			if (t - last > GAP && nr < GAPS)
+				gaps[nr++] = t - last;
+			last = t;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 100);
+	timer_delete(timer);
+	qsort(gaps, nr, sizeof(*gaps), by_size);
+	return nr ? gaps[nr / 2] : 0;
+}
+
 static void measure(int cpu, const char *kind, const char *mode)
 {
-	printf("cost cpu=%d kind=%s mode=%s syscall=%.1f fault=%.1f\n",
-	       cpu, kind, mode, per_syscall(), per_fault());
+	printf("cost cpu=%d kind=%s mode=%s syscall=%.1f fault=%.1f signal=%.1f tick=%.1f\n",
+	       cpu, kind, mode, per_syscall(), per_fault(), per_signal(), per_tick());
 	fflush(stdout);
 }
 
