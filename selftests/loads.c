@@ -22,7 +22,7 @@
 #define MNT		SCRATCH "/mnt"
 #define CGROUP		SCRATCH "/cgroup"
 #define PART		CGROUP "/part"
-#define MSR_TSC		0x10
+#define MSR_EFER	0xc0000080
 #define BIG		(64UL << 20)
 
 int load_cpu;
@@ -39,6 +39,7 @@ static void count(unsigned long n)
 	__atomic_add_fetch(load_count, n, __ATOMIC_RELAXED);
 }
 
+/* Tells errno if it was set since. */
 static int errno_unless(bool good)
 {
 	if (!good)
@@ -528,10 +529,10 @@ static const char *msr_prepare(void)
 
 static int msr_once(void)
 {
-	uint64_t a = 0, b = 0;
+	uint64_t value = 0;
 
-	return errno_unless(pread(msr_fd, &a, sizeof(a), MSR_TSC) == sizeof(a) &&
-			    pread(msr_fd, &b, sizeof(b), MSR_TSC) == sizeof(b) && b > a);
+	return errno_unless(pread(msr_fd, &value, sizeof(value), MSR_EFER) == sizeof(value) &&
+			    value);
 }
 
 static void msr_finish(void)
@@ -862,7 +863,7 @@ const struct load loads[] = {
 	  .once = cpuset_once, .moved = moved_count },
 	{ "perf_event", "a perf event of the CPU opened, read and closed", 20, perf_prepare,
 	  .once = perf_once, .moved = moved_count },
-	{ "msr", "an MSR of the CPU read twice", 20, msr_prepare, msr_finish,
+	{ "msr", "an MSR of the CPU read", 20, msr_prepare, msr_finish,
 	  .once = msr_once, .moved = moved_count },
 	{ "slab_shrink", "a slab cache shrunk", 20, slab_prepare,
 	  .once = slab_once, .moved = moved_count },

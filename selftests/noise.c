@@ -126,6 +126,7 @@ static int do_once(int i)
 		while (__atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) < i)
 			sleep_ms(1);
 	}
+	errno = 0;
 	if (!load->sibling)
 		return load->once();
 	__atomic_store_n(&shared->sibling_step, i, __ATOMIC_RELEASE);
