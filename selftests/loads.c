@@ -150,18 +150,30 @@ static unsigned long compact_moved(void)
 	return vmstat("compact_free_scanned") + vmstat("compact_migrate_scanned");
 }
 
+static pthread_mutex_t storm = PTHREAD_MUTEX_INITIALIZER;
+
 static void *thread_of_storm(void *arg)
 {
+	pthread_mutex_lock(&storm);
+	pthread_mutex_unlock(&storm);
 	return arg;
 }
 
+#define STORM	200
+
 static int threads_once(void)
 {
-	pthread_t threads[20];
+	pthread_t threads[STORM];
 	int i, ret = 0;
 
-	for (i = 0; i < 20 && !ret; i++)
+	/* All at the same time: a kernel stack that is free would be used again. */
+	pthread_mutex_lock(&storm);
+	for (i = 0; i < STORM; i++) {
 		ret = -pthread_create(&threads[i], NULL, thread_of_storm, NULL);
+		if (ret)
+			break;
+	}
+	pthread_mutex_unlock(&storm);
 	while (--i >= 0)
 		pthread_join(threads[i], NULL);
 	return ret;
@@ -835,7 +847,7 @@ const struct load loads[] = {
 	  .once = drop_caches_once, .moved = drop_caches_moved },
 	{ "compact_memory", "vm.compact_memory", 5, compact_prepare,
 	  .once = compact_once, .moved = compact_moved },
-	{ "threads", "20 threads created and joined", 20,
+	{ "threads", "200 threads live and exit", 20,
 	  .once = threads_once, .moved = forks_moved },
 	{ "forks", "10 processes forked", 20,
 	  .once = forks_once, .moved = forks_moved },
