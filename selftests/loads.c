@@ -64,7 +64,7 @@ static unsigned long value_of(const char *path, const char *key)
 	return 0;
 }
 
-static unsigned long vmstat(const char *key)
+static unsigned long vm_counter(const char *key)
 {
 	return value_of("/proc/vmstat", key);
 }
@@ -117,7 +117,7 @@ static int stat_refresh_once(void)
 
 static unsigned long stat_refresh_moved(void)
 {
-	return vmstat("nr_anon_pages");
+	return vm_counter("nr_anon_pages");
 }
 
 static int overcommit_once(void)
@@ -132,7 +132,7 @@ static int drop_caches_once(void)
 
 static unsigned long drop_caches_moved(void)
 {
-	return vmstat("drop_pagecache");
+	return vm_counter("drop_pagecache");
 }
 
 static const char *compact_prepare(void)
@@ -147,7 +147,7 @@ static int compact_once(void)
 
 static unsigned long compact_moved(void)
 {
-	return vmstat("compact_free_scanned") + vmstat("compact_migrate_scanned");
+	return vm_counter("compact_free_scanned") + vm_counter("compact_migrate_scanned");
 }
 
 static pthread_mutex_t storm = PTHREAD_MUTEX_INITIALIZER;
@@ -444,7 +444,7 @@ static const char *clocksource_prepare(void)
 	snprintf(clocksource_now, sizeof(clocksource_now), "%s", strtok(buf, "\n"));
 	if (read_file(CLOCKSOURCE "available_clocksource", buf, sizeof(buf)) <= 0)
 		return "needs sysfs";
-	for (word = strtok_r(buf, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(buf, "\n ", &save); word; word = strtok_r(NULL, "\n ", &save)) {
 		if (!strcmp(word, clocksource_now))
 			continue;
 		snprintf(clocksource_other, sizeof(clocksource_other), "%s", word);
@@ -698,7 +698,7 @@ static const char *reclaim_prepare(void)
 
 static unsigned long reclaim_moved(void)
 {
-	return vmstat("pgscan_kswapd") + vmstat("pgscan_direct");
+	return vm_counter("pgscan_kswapd") + vm_counter("pgscan_direct");
 }
 
 /* Takes memory until the kernel has looked for some, which has files to give. */

@@ -122,7 +122,7 @@ static double per_signal(void)
 }
 
 /*
- * The most frequent gap that interrupts leave in user mode. A CPU time timer
+ * The median of the gaps that interrupts leave in user mode. A CPU time timer
  * keeps the tick, so most of them are the tick's. What it does varies a little.
  */
 static double per_tick(void)
@@ -149,9 +149,11 @@ static double per_tick(void)
 			last = t;
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 100);
+		now.tv_sec -= start.tv_sec;
+	} while (now.tv_sec * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 100);
 	timer_delete(timer);
-	return most_frequent(gaps, nr);
+	qsort(gaps, nr, sizeof(*gaps), by_size);
+	return nr ? gaps[nr / 2] : 0;
 }
 
 static void measure(int cpu, const char *kind, const char *mode)

@@ -67,7 +67,7 @@ FIXTURE_SETUP(tick)
 	if (geteuid())
 		SKIP(return, NO_ROOT " for the tracepoints");
 	if (variant->fifo && starves_rcu())
-		SKIP(return, "PREEMPT_RT: boot with rcutree.kthread_prio=2, the spinner starves RCU");
+		SKIP(return, "PREEMPT_RT: would starve RCU, boot with rcutree.kthread_prio=2");
 	self->run.cpu = isolated_cpu();
 	if (self->run.cpu < 0)
 		SKIP(return, NO_CPU);
