@@ -241,22 +241,18 @@ const fn left_from_tick(found: c_uint) -> Left {
     // The dependencies have the same bits, and the others follow them.
     const DEPS: c_uint = 0x3f;
     const OTHER_DEPS: c_uint = 0xffff & !DEPS;
-    let pending = found & bindings::TICK_LEFT_PENDING;
-    let left = Left::from_bits((found & DEPS) | ((found & !pending) >> 16 << 6));
+    let due = found & bindings::TICK_LEFT_DUE;
+    let left = Left::from_bits((found & DEPS) | ((found & !due) >> 16 << 6));
 
-    if found & (OTHER_DEPS | pending) == 0 {
+    if found & (OTHER_DEPS | due) == 0 {
         return left;
     }
-    left.union(if pending != 0 {
-        Left::PENDING
-    } else {
-        Left::EMPTY
-    })
-    .union(if found & OTHER_DEPS != 0 {
-        Left::TICK_OTHER
-    } else {
-        Left::EMPTY
-    })
+    left.union(if due != 0 { Left::DUE } else { Left::EMPTY })
+        .union(if found & OTHER_DEPS != 0 {
+            Left::TICK_OTHER
+        } else {
+            Left::EMPTY
+        })
 }
 
 #[cfg(CONFIG_NO_HZ_FULL)]
@@ -301,8 +297,10 @@ mod check_left_from_tick {
     static_assert!(is_from(Left::TICK_ALWAYS, bindings::TICK_LEFT_ALWAYS));
     static_assert!(is_from(Left::TIMER, bindings::TICK_LEFT_TIMER));
     static_assert!(is_from(Left::HRTIMER, bindings::TICK_LEFT_HRTIMER));
-    static_assert!(is_from(Left::PENDING, bindings::TICK_LEFT_PENDING));
+    static_assert!(is_from(Left::DUE, bindings::TICK_LEFT_DUE));
     static_assert!(is_from_dep(Left::TICK_OTHER, 6));
+    // TICK_LEFT_* follow.
+    static_assert!(bindings::TICK_DEP_BIT_MAX < 16);
 }
 
 /// Answers `PR_ISOL_GET`, `PR_ISOL_SET` and `PR_ISOL_ENABLE`.

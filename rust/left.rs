@@ -42,11 +42,18 @@ impl Left {
     pub(crate) const HRTIMER: Self = Self::from_bits(1 << 11);
     /// `ISOL_LEFT_TICK_OTHER`: something that has no reason of its own.
     pub(crate) const TICK_OTHER: Self = Self::from_bits(1 << 12);
-    /// `ISOL_LEFT_GAVE_UP`: what runs instead of the thread did not come to
-    /// an end.
+    /// `ISOL_LEFT_GAVE_UP`: what was tried did not help.
     pub(crate) const GAVE_UP: Self = Self::from_bits(1 << 13);
 
-    /// A timer interrupt that is pending. Only for use inside of the kernel,
-    /// user space sees [`Left::HRTIMER`].
-    pub(crate) const PENDING: Self = Self::from_bits(1 << 30);
+    /// To let other tasks run did not help, and they are still there. Only for
+    /// use inside of the kernel.
+    pub(crate) const IN_VAIN: Self = Self::from_bits(1 << 29);
+    /// A timer interrupt that is due. Only for use inside of the kernel, user
+    /// space sees [`Left::HRTIMER`].
+    pub(crate) const DUE: Self = Self::from_bits(1 << 30);
+
+    /// What user space sees.
+    pub(crate) const fn reported(self) -> Self {
+        self.without(Self::IN_VAIN)
+    }
 }

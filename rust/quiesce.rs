@@ -39,7 +39,7 @@ impl Work {
     pub(crate) const YIELD: Self = Self::from_bits(1 << 1);
     /// `TASK_ISOL_WORK_IRQ_WORK`: run lazy irq_work.
     pub(crate) const IRQ_WORK: Self = Self::from_bits(1 << 2);
-    /// `TASK_ISOL_WORK_IRQ`: take the interrupts that are pending.
+    /// `TASK_ISOL_WORK_IRQ`: take an interrupt that is due.
     pub(crate) const IRQ: Self = Self::from_bits(1 << 3);
 }
 
@@ -115,8 +115,8 @@ pub(crate) fn run(
         if !left.is_empty() {
             (outcome.left, outcome.work) = help(left, before, round, subsystems);
             outcome.next_event = subsystems.next_event();
-            if outcome.left.contains(Left::PENDING) {
-                outcome.left = outcome.left.without(Left::PENDING).union(Left::HRTIMER);
+            if outcome.left.contains(Left::DUE) {
+                outcome.left = outcome.left.without(Left::DUE).union(Left::HRTIMER);
             }
         }
     }
@@ -134,18 +134,25 @@ fn help(left: Left, before: Left, round: u32, subsystems: &mut impl Subsystems) 
     }
 
     let mut work = work_for(left, subsystems.may_yield());
-    let mut gave_up = Left::EMPTY;
+    let mut known = Left::EMPTY;
 
-    // To yield on each return would hand the CPU to whom it is shared with.
-    if work.contains(Work::YIELD) && before.contains(Left::GAVE_UP) {
+    // To yield on each return would hand the CPU to whom it is shared with. So
+    // not again before the others are gone, whatever else is left.
+    if before.contains(Left::IN_VAIN) && left.contains(Left::TICK_SCHED) {
         work = work.without(Work::YIELD);
-        gave_up = Left::GAVE_UP;
+        known = Left::IN_VAIN.union(Left::GAVE_UP);
     }
     if !work.is_empty() && round >= ROUNDS {
+        if work.contains(Work::YIELD) {
+            known = known.union(Left::IN_VAIN);
+        }
+        // An interrupt that is due and does not come is a timer like others.
+        if !work.without(Work::IRQ).is_empty() {
+            known = known.union(Left::GAVE_UP);
+        }
         work = Work::EMPTY;
-        gave_up = Left::GAVE_UP;
     }
-    (left.union(gave_up), work)
+    (left.union(known), work)
 }
 
 /// What may help against what is left.
@@ -161,7 +168,7 @@ pub(crate) fn work_for(left: Left, may_yield: bool) -> Work {
     if left.contains(Left::TICK_IRQ_WORK) {
         work = work.union(Work::IRQ_WORK);
     }
-    if left.contains(Left::PENDING) {
+    if left.contains(Left::DUE) {
         work = work.union(Work::IRQ);
     }
     work

@@ -98,7 +98,7 @@ pub(crate) fn answer(
                 Command::Quiesce => state.quiesce().bits(),
                 // Of a return that was quiesced, which the last one is if the
                 // next one is.
-                Command::Left if state.quiesces_on_uret() => state.left().bits(),
+                Command::Left if state.quiesces_on_uret() => state.left().reported().bits(),
                 Command::Left => 0,
             };
             Ok(Answer::Value(value))

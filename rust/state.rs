@@ -87,7 +87,7 @@ impl State {
 
     /// What the actions left to do when they ran last.
     ///
-    /// [`Left::GAVE_UP`] outlives a pause between two loops, so that it is not
+    /// [`Left::IN_VAIN`] outlives a pause between two loops, so that it is not
     /// all tried again after each.
     pub(crate) const fn left(self) -> Left {
         self.left
@@ -133,8 +133,8 @@ impl State {
         // INVARIANT: `features` is supported, `quiesce` was just checked.
         Ok(Self {
             features,
-            left: if self.left.contains(Left::GAVE_UP) {
-                Left::GAVE_UP
+            left: if self.left.contains(Left::IN_VAIN) {
+                Left::IN_VAIN
             } else {
                 Left::EMPTY
             },

@@ -357,12 +357,7 @@ mod cases {
 
     #[test]
     fn what_is_left_is_reported() {
-        const LEFT: [Left; 4] = [
-            Left::TICK_RCU,
-            Left::TIMER,
-            Left::HRTIMER,
-            Left::TICK_ALWAYS,
-        ];
+        const LEFT: [Left; 3] = [Left::TICK_RCU, Left::TIMER, Left::TICK_ALWAYS];
 
         for (i, left) in LEFT.into_iter().enumerate() {
             let mut fake = Fake::new(Done::EMPTY, &LEFT[i..]);
@@ -382,7 +377,7 @@ mod cases {
             (Left::TICK_SCHED, Work::YIELD),
             (Left::SOFTIRQ, Work::SOFTIRQ),
             (Left::TICK_IRQ_WORK, Work::IRQ_WORK),
-            (Left::PENDING, Work::IRQ),
+            (Left::DUE, Work::IRQ),
             (Left::TICK_SCHED.union(Left::SOFTIRQ), SOFTIRQ_AND_YIELD),
             (Left::TICK_POSIX_TIMER, Work::EMPTY),
             (Left::TICK_RCU_EXP, Work::EMPTY),
@@ -395,10 +390,8 @@ mod cases {
 
     #[test]
     fn a_task_that_sleeps_soon_is_let_run() {
-        let mut fake = Fake::new(
-            Done::EMPTY,
-            &[Left::TICK_SCHED, Left::TICK_SCHED, Left::EMPTY],
-        );
+        const LEFT: [Left; 3] = [Left::TICK_SCHED, Left::TICK_SCHED, Left::EMPTY];
+        let mut fake = Fake::new(Done::EMPTY, &LEFT);
 
         assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (2, Left::EMPTY));
         // Everything was settled anew after each.
@@ -408,7 +401,7 @@ mod cases {
     #[test]
     fn the_rounds_are_bounded() {
         let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED]);
-        let gave_up = Left::TICK_SCHED.union(Left::GAVE_UP);
+        let gave_up = Left::TICK_SCHED.union(Left::GAVE_UP).union(Left::IN_VAIN);
         const BOTH: [Left; 2] = [Left::TICK_SCHED.union(Left::SOFTIRQ), Left::TICK_SCHED];
 
         assert_eq!(
@@ -421,7 +414,11 @@ mod cases {
         fake.left = &BOTH;
         fake.calls = [0; 3];
         assert_eq!(way_to_user_mode(gave_up, &mut fake), (1, gave_up));
-        // Until there was nothing to try.
+        // Not if it is a real-time thread meanwhile, which does not forget.
+        fake.yields = false;
+        assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, gave_up));
+        fake.yields = true;
+        // Until the others are gone.
         fake.left = &[Left::TICK_RCU];
         assert_eq!(way_to_user_mode(gave_up, &mut fake), (0, Left::TICK_RCU));
         fake.left = &[Left::TICK_SCHED];
@@ -432,16 +429,22 @@ mod cases {
     }
 
     #[test]
-    fn a_pending_interrupt_is_taken_and_not_shown() {
-        let mut fake = Fake::new(Done::EMPTY, &[Left::PENDING, Left::EMPTY]);
+    fn an_interrupt_that_is_due_is_taken_and_not_shown() {
+        let mut fake = Fake::new(Done::EMPTY, &[Left::DUE, Left::EMPTY]);
 
         assert_eq!(way_to_user_mode(Left::EMPTY, &mut fake), (1, Left::EMPTY));
         // One that does not come is a timer, to user space.
-        fake.left = &[Left::PENDING];
+        fake.left = &[Left::DUE];
         assert_eq!(
             way_to_user_mode(Left::EMPTY, &mut fake),
-            (quiesce::ROUNDS, Left::HRTIMER.union(Left::GAVE_UP))
+            (quiesce::ROUNDS, Left::HRTIMER)
         );
+        // Other work that does not come to an end does not stop yielding.
+        fake.left = &[Left::SOFTIRQ];
+        let left = way_to_user_mode(Left::EMPTY, &mut fake).1;
+        assert_eq!(left, Left::SOFTIRQ.union(Left::GAVE_UP));
+        fake.left = &[Left::TICK_SCHED, Left::EMPTY];
+        assert_eq!(way_to_user_mode(left, &mut fake), (1, Left::EMPTY));
     }
 
     #[test]
@@ -449,10 +452,8 @@ mod cases {
         let mut fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED]);
 
         fake.yields = false;
-        assert_eq!(
-            way_to_user_mode(Left::EMPTY, &mut fake),
-            (0, Left::TICK_SCHED)
-        );
+        let (round, left) = way_to_user_mode(Left::EMPTY, &mut fake);
+        assert_eq!((round, left), (0, Left::TICK_SCHED));
     }
 
     #[test]
@@ -478,7 +479,7 @@ mod cases {
         thread.0 = State::from_stored(
             thread.0.features(),
             thread.0.quiesce(),
-            Left::TIMER.union(Left::GAVE_UP),
+            Left::TIMER.union(Left::GAVE_UP).union(Left::IN_VAIN),
         );
         assert_eq!(thread.get(5), Ok(0x2400));
         // It cannot be set, and a refused call does not change it.
@@ -489,10 +490,10 @@ mod cases {
         assert_eq!(thread.enable(0), Ok(0));
         assert_eq!(thread.get(5), Ok(0));
         // What was given up is not forgotten by a pause, only with the actions.
-        assert_eq!(thread.0.left(), Left::GAVE_UP);
+        assert_eq!(thread.0.left(), Left::IN_VAIN);
         assert_eq!(thread.enable(ON_URET), Ok(0));
         assert_eq!(thread.enable(0), Ok(0));
-        assert_eq!(thread.0.left(), Left::GAVE_UP);
+        assert_eq!(thread.0.left(), Left::IN_VAIN);
         assert_eq!(thread.set(4, VMSTAT), Ok(0));
         assert_eq!(thread.0.left(), Left::EMPTY);
     }

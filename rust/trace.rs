@@ -68,7 +68,7 @@ pub(crate) fn quiesce(actions: Quiesce, outcome: &Outcome) {
         task_isol_quiesce_done(
             actions.bits(),
             outcome.done.bits(),
-            outcome.left.bits(),
+            outcome.left.reported().bits(),
             outcome.work.bits(),
             outcome.next_event,
         )

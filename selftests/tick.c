@@ -15,7 +15,7 @@ static const char usage[] =
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
 "  -f  the spinner is SCHED_FIFO\n"
 "Prints: tick WAY actions=MASK policy=fair|fifo rounds=N hit=N timer=N other=N\n"
-"	unnamed=N left=MASK named=REASONS\n";
+"	unnamed=N gave_up=N left=MASK named=REASONS\n";
 
 static bool wanted(const char *name, char **names)
 {
@@ -73,8 +73,8 @@ int main(int argc, char **argv)
 		printf("tick %s actions=%#lx policy=%s rounds=%u hit=%u timer=%u other=%u ",
 		       way->name, run.quiesce, run.fifo ? "fifo" : "fair", result.rounds,
 		       result.hit, result.timer, result.other);
-		printf("unnamed=%u left=%#x named=%s\n", result.unnamed, result.left,
-		       *result.named ? result.named : "-");
+		printf("unnamed=%u gave_up=%u left=%#x named=%s\n", result.unnamed,
+		       result.gave_up, result.left, *result.named ? result.named : "-");
 		if (error) {
 			fprintf(stderr, "tick: %s: round %u: %s\n",
 				way->name, result.rounds, error);

@@ -51,6 +51,7 @@ struct tick_result {
 	unsigned int	rounds;
 	unsigned int	hit;		/* rounds with a timer interrupt in user mode */
 	unsigned int	unnamed;	/* of these, not explained by what was left */
+	unsigned int	gave_up;	/* of these, what was tried had not helped */
 	unsigned int	timer;		/* timer interrupts in user mode */
 	unsigned int	other;		/* other entries from user mode */
 	unsigned int	left;		/* what was left in the end, over all rounds */
@@ -69,6 +70,8 @@ struct tick_way {
 	bool		hits, hits_fifo;
 	/* A real-time thread that spins starves the helper. */
 	bool		not_fifo;
+	/* On PREEMPT_RT a real-time thread that spins starves what would help. */
+	bool		not_fifo_rt;
 };
 
 static inline int tick_timer_create(struct tick_run *run, clockid_t clock)
@@ -307,7 +310,7 @@ static const struct tick_way tick_ways[] = {
 	{ "kworker", tick_kworker_prepare, tick_kworker_go, .hits = true },
 	{ "affinity", NULL, tick_affinity_go },
 	{ "printk", tick_printk_ticking_prepare, tick_printk_ticking_go,
-	  .hits = true, .hits_fifo = true },
+	  .hits = true, .hits_fifo = true, .not_fifo_rt = true },
 };
 
 #define TICK_WAYS	ARRAY_SIZE(tick_ways)
@@ -368,7 +371,7 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 {
 	static char buf[4 << 20];
 	char pid[24], *line, *save, *p = NULL;
-	bool user = false, seen = false, left = false, unnamed = false;
+	bool user = false, seen = false, left = false, unnamed = false, gave_up = false;
 	double now, due = 0;
 	char named[sizeof(result->named)] = "";
 
@@ -410,6 +413,7 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 			++*timer;
 			if (*named)
 				memcpy(result->named, named, sizeof(named));
+			gave_up |= !!strstr(named, "GAVE_UP");
 			now = trace_time(line);
 			/* The last digits of the time are not in the trace. */
 			if (!strstr(named, "TICK_") && (!*named || now < due - 0.00001))
@@ -417,6 +421,7 @@ static inline int tick_count(struct tick_run *run, unsigned int *timer,
 		}
 	}
 	result->unnamed += unnamed;
+	result->gave_up += gave_up;
 	/* It was interrupted when the window ended. */
 	result->other += !user;
 	return seen ? 0 : -1;
