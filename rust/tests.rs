@@ -443,7 +443,7 @@ mod cases {
         fake.left = &[Left::SOFTIRQ];
         let left = way_to_user_mode(Left::EMPTY, &mut fake).1;
         assert_eq!(left, Left::SOFTIRQ.union(Left::GAVE_UP));
-        fake.left = &[Left::TICK_SCHED, Left::EMPTY];
+        fake = Fake::new(Done::EMPTY, &[Left::TICK_SCHED, Left::EMPTY]);
         assert_eq!(way_to_user_mode(left, &mut fake), (1, Left::EMPTY));
     }
 

@@ -190,6 +190,20 @@ static inline int tick_fork_go(struct tick_run *run)
 	return pid > 0 && waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
 
+/* The parent does not wait: the child has its turn later. */
+static inline int tick_child_go(struct tick_run *run)
+{
+	run->helper = fork();
+	if (!run->helper)
+		_exit(0);
+	return run->helper > 0 ? 0 : -1;
+}
+
+static inline int tick_child_clean(struct tick_run *run)
+{
+	return waitpid(run->helper, NULL, 0) == run->helper ? 0 : -1;
+}
+
 static inline int tick_expedited_prepare(struct tick_run *run)
 {
 	mkdir("/tmp", 01777);
@@ -303,6 +317,7 @@ static const struct tick_way tick_ways[] = {
 	{ "second_task_woken", tick_helper_prepare, tick_wake_go, tick_wake_clean,
 	  .hits = true, .not_fifo = true },
 	{ "fork", NULL, tick_fork_go },
+	{ "child", NULL, tick_child_go, tick_child_clean, .hits = true, .not_fifo = true },
 	{ "expedited_gp", tick_expedited_prepare, tick_expedited_go },
 	{ "timerfd", tick_timerfd_prepare, tick_timerfd_go },
 	{ "nanosleep", NULL, tick_nanosleep_go },
