@@ -23,6 +23,8 @@ use kernel::{
     static_assert, //
 };
 
+#[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
+use crate::flush;
 use crate::{
     left::Left,
     mask::{
@@ -65,6 +67,7 @@ static_assert!(Command::Left as u32 == bindings::PR_ISOL_QUIESCE_LEFT);
 static_assert!(Features::QUIESCE_ON_URET.bits() == bindings::ISOL_F_QUIESCE_ON_URET);
 static_assert!(Quiesce::VMSTAT_SYNC.bits() == bindings::ISOL_F_QUIESCE_VMSTAT_SYNC);
 static_assert!(Quiesce::NOHZ_FULL.bits() == bindings::ISOL_F_QUIESCE_NOHZ_FULL);
+static_assert!(Quiesce::DEFER_TLB_FLUSH.bits() == bindings::ISOL_F_QUIESCE_DEFER_TLB_FLUSH);
 static_assert!(Left::TICK_POSIX_TIMER.bits() == bindings::ISOL_LEFT_TICK_POSIX_TIMER);
 static_assert!(Left::TICK_PERF_EVENTS.bits() == bindings::ISOL_LEFT_TICK_PERF_EVENTS);
 static_assert!(Left::TICK_SCHED.bits() == bindings::ISOL_LEFT_TICK_SCHED);
@@ -85,6 +88,7 @@ static_assert!(Work::IRQ.bits() == bindings::TASK_ISOL_WORK_IRQ);
 static_assert!(Work::IRQ_WORK.bits() == bindings::TASK_ISOL_WORK_IRQ_WORK);
 static_assert!(Done::VMSTAT_FOLDED.bits() == bindings::VMSTAT_QUIESCE_FOLDED);
 static_assert!(Done::VMSTAT_CANCELLED.bits() == bindings::VMSTAT_QUIESCE_CANCELLED);
+static_assert!(Done::TLB_FLUSHED.bits() == bindings::TASK_ISOL_DONE_TLB_FLUSH);
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
@@ -114,6 +118,10 @@ fn supported() -> Supported {
     if has_nohz_full() {
         quiesce = quiesce.union(Quiesce::NOHZ_FULL);
     }
+    #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
+    if flush::supported() {
+        quiesce = quiesce.union(Quiesce::DEFER_TLB_FLUSH);
+    }
     Supported {
         features: Features::QUIESCE_ON_URET,
         quiesce,
@@ -136,6 +144,7 @@ impl From<State> for bindings::task_isol {
             features: state.features().bits(),
             quiesce_cfg: state.quiesce().bits(),
             quiesce_left: state.left().bits(),
+            uret: state.on_uret().bits(),
         }
     }
 }
@@ -191,6 +200,22 @@ impl Subsystems for ThisCpu {
             done = done.union(Done::VMSTAT_CANCELLED);
         }
         done
+    }
+
+    #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
+    fn tlb_flushed(&mut self) -> Done {
+        // SAFETY: Interrupts are off, see `ThisCpu::new()`.
+        if unsafe { flush::done_on_this_cpu() } {
+            Done::TLB_FLUSHED
+        } else {
+            Done::EMPTY
+        }
+    }
+
+    #[cfg(not(CONFIG_TASK_ISOLATION_DEFER_TLB))]
+    fn tlb_flushed(&mut self) -> Done {
+        // Not supported, so nobody has configured it.
+        Done::EMPTY
     }
 
     #[cfg(CONFIG_NO_HZ_FULL)]
@@ -256,6 +281,8 @@ const fn left_from_tick(found: c_uint) -> Left {
 }
 
 #[cfg(CONFIG_NO_HZ_FULL)]
+// Old compilers do not see that constants use it.
+#[allow(dead_code)]
 mod check_left_from_tick {
     use super::*;
 

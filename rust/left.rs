@@ -13,7 +13,8 @@ pub(crate) enum LeftKind {}
 /// The `ISOL_LEFT_*` reasons for which a CPU may be interrupted by itself.
 pub(crate) type Left = Mask<LeftKind>;
 
-#[cfg_attr(not(CONFIG_NO_HZ_FULL), allow(dead_code))]
+// Most come from C by their numbers.
+#[allow(dead_code)]
 impl Left {
     /// `ISOL_LEFT_TICK_POSIX_TIMER`: a CPU time timer is armed.
     pub(crate) const TICK_POSIX_TIMER: Self = Self::from_bits(1 << 0);

@@ -113,4 +113,7 @@ impl Quiesce {
     pub(crate) const VMSTAT_SYNC: Self = Self::new(1 << 0);
     /// `ISOL_F_QUIESCE_NOHZ_FULL`: stop the tick of this CPU.
     pub(crate) const NOHZ_FULL: Self = Self::new(1 << 1);
+    /// `ISOL_F_QUIESCE_DEFER_TLB_FLUSH`: leave flushes of kernel translations
+    /// to the next kernel entry.
+    pub(crate) const DEFER_TLB_FLUSH: Self = Self::new(1 << 2);
 }

@@ -23,6 +23,9 @@ impl Done {
     /// `VMSTAT_QUIESCE_CANCELLED`: this CPU's pending `vmstat_work` was
     /// cancelled.
     pub(crate) const VMSTAT_CANCELLED: Self = Self::from_bits(1 << 1);
+    /// `TASK_ISOL_DONE_TLB_FLUSH`: the entry before this return did a flush that
+    /// had been deferred.
+    pub(crate) const TLB_FLUSHED: Self = Self::from_bits(1 << 2);
 }
 
 /// Marks [`Work`].
@@ -50,6 +53,10 @@ impl Work {
 pub(crate) trait Subsystems {
     /// Settles `ISOL_F_QUIESCE_VMSTAT_SYNC`.
     fn vmstat_sync(&mut self) -> Done;
+
+    /// What is to be said of `ISOL_F_QUIESCE_DEFER_TLB_FLUSH`, which takes place
+    /// behind this, in entry code.
+    fn tlb_flushed(&mut self) -> Done;
 
     /// Settles `ISOL_F_QUIESCE_NOHZ_FULL`. Returns why the tick could not be
     /// stopped, or what else is going to interrupt.
@@ -107,6 +114,9 @@ pub(crate) fn run(
 
     if actions.contains(Quiesce::VMSTAT_SYNC) {
         outcome.done = subsystems.vmstat_sync();
+    }
+    if actions.contains(Quiesce::DEFER_TLB_FLUSH) {
+        outcome.done = outcome.done.union(subsystems.tlb_flushed());
     }
     // Last, as it is about what the others may have left to timers.
     if actions.contains(Quiesce::NOHZ_FULL) {

@@ -93,6 +93,15 @@ impl State {
         self.left
     }
 
+    /// The actions that run on every return to user mode.
+    pub(crate) const fn on_uret(self) -> Quiesce {
+        if self.quiesces_on_uret() {
+            self.quiesce
+        } else {
+            Quiesce::EMPTY
+        }
+    }
+
     /// Whether the actions run on every return to user mode.
     pub(crate) const fn quiesces_on_uret(self) -> bool {
         self.features.contains(Features::QUIESCE_ON_URET)

@@ -17,3 +17,9 @@ mod request;
 mod state;
 #[path = "../tests.rs"]
 mod tests;
+#[path = "../tests_quiesce.rs"]
+mod tests_quiesce;
+#[path = "../tests_tlb.rs"]
+mod tests_tlb;
+#[path = "../tlb.rs"]
+mod tlb;

@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ISOL_F_QUIESCE_DEFER_TLB_FLUSH: whatever brings an isolated thread into the
+ * kernel, the kernel sees what is mapped at an address now, and not what was
+ * there before. Needs CONFIG_TASK_ISOLATION_DEFER_TLB_TEST, and pti=off, as
+ * otherwise each entry may flush anyway.
+ */
+#include "isolation.h"
+#include "tlb_defer_test.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+#include "kselftest.h"
+
+#ifndef ISOL_F_QUIESCE_DEFER_TLB_FLUSH
+#define ISOL_F_QUIESCE_DEFER_TLB_FLUSH	(1 << 2)
+#endif
+
+#ifdef __x86_64__
+#include <cpuid.h>
+
+static const char usage[] =
+"Usage: tlb_defer [-n ROUNDS] [-c CPU] [-r ROUTE]... [-s SEED]\n"
+"       tlb_defer -l\n"
+"  -n  rounds of each route (default 100)\n"
+"  -c  CPU of the isolated thread (default: the first isolated one)\n"
+"  -r  a route into the kernel (default: all of them)\n"
+"  -s  of the random delays (default 1)\n"
+"  -l  list the routes\n"
+"Prints: tlb_defer ROUTE rounds=N deferred=N void=N flushes=N entry=N exit=N nmi=N\n"
+"	iret=N stale=N bad_word=N ms=N\n";
+
+struct route {
+	const char	*name, *what;
+	/* The isolated thread enters the kernel, with nothing before. */
+	void		(*enter)(void);
+	/* Why it is impossible, or NULL */
+	const char	*(*missing)(void);
+	/* What the other thread does when all is swapped, but the thread not told. */
+	int		cmd;
+	/* Whether the thread enters the kernel all the time. */
+	bool		race;
+	/* The other thread tells when it is over: enter() waits for that. */
+	bool		waits;
+	/* enter() arms by itself. */
+	bool		arms;
+	/* The NMI is sent at a random time around enter(). */
+	bool		nmi_anytime;
+	/* The NMI lasts until all is swapped, or as long as it may. */
+	bool		nmi_holds;
+	bool		timer;
+	/* One of so many rounds is done. */
+	unsigned int	every;
+};
+
+#define MS		1000000UL
+#define TIMEOUT		(10000 * MS)
+#define FRESH_PAGES	512
+/* Beyond the GDT, of user privilege */
+#define BAD_SS		0xfff3
+#define USER_SS		0x2b
+#define USER32_CS	0x23
+
+/* The rounds of the two threads. Only the page fault is to fault. */
+static struct {
+	unsigned int	cmd;		/* round that is to begin */
+	unsigned int	armed;
+	unsigned int	go;
+	unsigned int	over;
+	unsigned int	finished;
+	int		error;
+	bool		ready;
+} sync_;
+
+static const struct route *route;
+static unsigned long timer_ns, swap_ns = MS;
+static unsigned int linger;
+static uint64_t seed = 1;
+static int device, cpu;
+
+static unsigned int seen(const unsigned int *round)
+{
+	return __atomic_load_n(round, __ATOMIC_ACQUIRE);
+}
+
+static void set(unsigned int *round, unsigned int value)
+{
+	__atomic_store_n(round, value, __ATOMIC_RELEASE);
+}
+
+static void relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+/* Without a system call, if it is the clock source that it should be. */
+static unsigned long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
+}
+
+/* xorshift64 */
+static unsigned int some(unsigned int below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % below;
+}
+
+/* ---- what the isolated thread does ---- */
+
+static char *fresh, *low, *landing;
+static unsigned int next_fresh;
+static sigjmp_buf after_fast32;
+static volatile bool in_fast32, fast32_is_illegal, bad_iret;
+static unsigned int round_;
+
+static void arm(void)
+{
+	if (ioctl(device, TLB_DEFER_TEST_ARM, timer_ns))
+		sync_.error = errno;
+	set(&sync_.armed, round_);
+	if (route->race)
+		return;
+	while (seen(&sync_.go) != round_)
+		;
+	for (unsigned int i = 0; i < linger; i++)
+		asm volatile("");
+}
+
+static void by_syscall(void)
+{
+	long ret;
+
+	asm volatile("syscall" : "=a" (ret) : "0" ((long)SYS_getppid) : "rcx", "r11", "memory");
+}
+
+static void by_int80(void)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret) : "0" (64L)
+		     : "memory", "r8", "r9", "r10", "r11");
+}
+
+/*
+ * Goes to compat mode. The kernel returns to where the 32-bit vDSO would be.
+ * The signal mask is not saved, as that would be a system call.
+ */
+static void by_fast32(void)
+{
+	struct {
+		uint32_t	offset;
+		uint16_t	segment;
+	} __attribute__((packed)) code = { (unsigned long)low, USER32_CS };
+	char *stack = low + 0x1800;
+
+	if (sigsetjmp(after_fast32, 0))
+		return;
+	in_fast32 = true;
+	asm volatile("mov %1, %%rsp\n\t"
+		     "mov %%esp, %%ebp\n\t"
+		     "ljmpl *(%0)"
+		     : : "c" (&code), "r" (stack), "a" (64), "m" (code) : "memory");
+	__builtin_unreachable();
+}
+
+static void by_fault(void)
+{
+	touch(fresh + 4096 * next_fresh++);
+}
+
+static void by_refault(void)
+{
+	touch(fresh);
+	madvise(fresh, 4096, MADV_DONTNEED);
+}
+
+static void by_ud2(void)
+{
+	asm volatile("ud2");
+}
+
+static void by_int3(void)
+{
+	asm volatile("int3");
+}
+
+static void by_step(void)
+{
+	/* Not into the red zone. The trap comes after the instruction that follows. */
+	asm volatile("lea -128(%%rsp), %%rsp\n\t"
+		     "pushfq\n\t"
+		     "orq $0x100, (%%rsp)\n\t"
+		     "popfq\n\t"
+		     "nop\n\t"
+		     "lea 128(%%rsp), %%rsp"
+		     : : : "memory", "cc");
+}
+
+/* The handler arms, and breaks the frame that it returns with. */
+static void by_sigreturn(void)
+{
+	bad_iret = true;
+	by_int3();
+}
+
+static void by_nothing(void)
+{
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	uint16_t *ss = (uint16_t *)&regs[REG_CSGSFS] + 3;
+
+	if (in_fast32) {
+		in_fast32 = false;
+		fast32_is_illegal |= sig == SIGILL;
+		siglongjmp(after_fast32, 1);
+	}
+	if (sig == SIGILL) {
+		/* Behind UD2 */
+		regs[REG_RIP] += 2;
+		return;
+	}
+	if (sig == SIGTRAP) {
+		regs[REG_EFL] &= ~0x100;
+		if (bad_iret) {
+			bad_iret = false;
+			if (route->arms)
+				arm();
+			*ss = BAD_SS;
+		}
+		return;
+	}
+	if (*ss != BAD_SS) {
+		signal(sig, SIG_DFL);
+		return;
+	}
+	*ss = USER_SS;
+}
+
+static void *isolated(void *arg)
+{
+	stack_t stack = { .ss_size = 64 << 10 };
+	unsigned int spin = 0;
+
+	stack.ss_sp = malloc(stack.ss_size);
+	memset(stack.ss_sp, 0, stack.ss_size);
+	sync_.error = 0;
+	if (sigaltstack(&stack, NULL) || pin_to(cpu))
+		sync_.error = errno;
+	else
+		sync_.error = -isol_quiesce(ISOL_F_QUIESCE_DEFER_TLB_FLUSH);
+	__atomic_store_n(&sync_.ready, true, __ATOMIC_RELEASE);
+
+	for (round_ = 1; !sync_.error; round_++) {
+		while (seen(&sync_.cmd) != round_)
+			relax();
+		if (next_fresh == FRESH_PAGES) {
+			madvise(fresh, FRESH_PAGES * 4096, MADV_DONTNEED);
+			next_fresh = 0;
+		}
+		if (!route->arms)
+			arm();
+		/* In user mode about as long as in the kernel. */
+		while (route->race && seen(&sync_.go) != round_) {
+			route->enter();
+			spin = (spin * 5 + 1) % 4096;
+			for (unsigned int i = 0; i < spin; i++)
+				asm volatile("");
+		}
+		route->enter();
+		if (route->waits) {
+			while (seen(&sync_.over) != round_)
+				relax();
+		}
+		set(&sync_.finished, round_);
+	}
+	return arg;
+}
+
+/* ---- what is possible ---- */
+
+static const char *no_compat(void)
+{
+	static int have = -1;
+
+	if (have < 0)
+		have = have_compat();
+	return have ? NULL : "no 32-bit system calls";
+}
+
+/* Which instruction the 32-bit vDSO of this CPU would use. */
+static void make_fast32(void)
+{
+	unsigned int eax, ebx = 0, ecx, edx;
+	bool amd;
+
+	__get_cpuid(0, &eax, &ebx, &ecx, &edx);
+	/* "AuthenticAMD", "HygonGenuine" */
+	amd = ebx == 0x68747541 || ebx == 0x6f677948;
+	memcpy(low, amd ? "\x0f\x05\xf4" : "\x0f\x34\xf4", 3);
+}
+
+static const char *no_fast32(void)
+{
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR);
+
+	if (no_compat())
+		return no_compat();
+	if (!low || !landing)
+		return vdso ? "cannot map low memory, try again" : "no vDSO";
+	return NULL;
+}
+
+static int prepare(void)
+{
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR) & 0xfffff000;
+	int signals[] = { SIGILL, SIGTRAP, SIGSEGV, SIGBUS };
+	/* SA_NODEFER, as siglongjmp() does not restore the mask. */
+	struct sigaction act = {
+		.sa_sigaction = on_signal,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+
+	/* Only what is to fault may: not the first use of a function, say. */
+	mlockall(MCL_CURRENT);
+
+	fresh = mmap(NULL, FRESH_PAGES * 4096, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fresh == MAP_FAILED)
+		return -errno;
+	/* Fails where there are no huge pages. */
+	madvise(fresh, FRESH_PAGES * 4096, MADV_NOHUGEPAGE);
+
+	low = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE | PROT_EXEC,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT | MAP_POPULATE, -1, 0);
+	low = low == MAP_FAILED ? NULL : low;
+	/*
+	 * The kernel returns to the vDSO, of which compat mode reaches the low half
+	 * of the address only. There HLT faults.
+	 */
+	landing = mmap((void *)vdso, 0x4000, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	landing = landing == MAP_FAILED || !vdso || landing != (void *)vdso ? NULL : landing;
+	if (low && landing) {
+		memset(landing, 0xf4, 0x4000);
+		make_fast32();
+	}
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		if (sigaction(signals[i], &act, NULL))
+			return -errno;
+	}
+	return 0;
+}
+
+/* ---- the other thread ---- */
+
+static const struct route routes[] = {
+	{ "syscall", "64-bit SYSCALL", by_syscall },
+	{ "int80", "INT 0x80", by_int80, no_compat },
+	{ "fast32", "SYSENTER, or SYSCALL, from compat mode", by_fast32, no_fast32 },
+	{ "fault", "a page fault", by_fault },
+	{ "ud2", "#UD", by_ud2 },
+	{ "step", "#DB of a single step", by_step },
+	{ "int3", "#BP", by_int3 },
+	{ "sigreturn", "a return from a signal, with a SS that IRET faults of", by_sigreturn,
+	  .arms = true },
+	{ "timer", "a timer interrupt", by_nothing, .waits = true, .timer = true },
+	{ "ipi", "a function-call interrupt", by_nothing, .waits = true,
+	  .cmd = TLB_DEFER_TEST_KICK },
+	{ "nmi", "an NMI, then SYSCALL", by_syscall, .cmd = TLB_DEFER_TEST_NMI },
+	{ "nmi_race", "an NMI while SYSCALL enters", by_syscall, .nmi_anytime = true },
+	{ "nmi_hold", "an NMI that lasts while all is swapped", by_syscall, .nmi_holds = true,
+	  .every = 5 },
+	{ "race", "SYSCALL all the time", by_syscall, .race = true },
+	{ "race_fault", "a page fault and SYSCALL all the time", by_refault, .race = true },
+	{ "race_sigreturn", "faults of IRET all the time", by_sigreturn, .race = true },
+};
+
+#define NR_ROUTES	(sizeof(routes) / sizeof(*routes))
+
+/* Whether an entry before all was swapped does not matter. */
+static bool early_is_fine(void)
+{
+	return route->race || route->nmi_holds;
+}
+
+static void get_stats(struct tlb_defer_test_stats *stats)
+{
+	if (ioctl(device, TLB_DEFER_TEST_STATS, stats))
+		ksft_exit_fail_msg("STATS: %s\n", strerror(errno));
+}
+
+static int wait_for(const unsigned int *what, unsigned int round)
+{
+	unsigned long end = 0;
+
+	for (unsigned int i = 0; seen(what) != round; i++) {
+		if (sync_.error)
+			return -sync_.error;
+		relax();
+		if (i % 1024)
+			continue;
+		if (end && now() > end)
+			return -ETIMEDOUT;
+		end = end ? end : now() + TIMEOUT;
+		/* The thread may need what others do here. */
+		sched_yield();
+	}
+	return 0;
+}
+
+/* Until the round is DONE. It never is if the thread came too early. */
+static void wait_done(struct tlb_defer_test_stats *stats)
+{
+	unsigned long end = now() + timer_ns + 200 * MS;
+
+	do {
+		get_stats(stats);
+	} while (stats->state != DONE && !stats->early && now() < end);
+}
+
+static int do_call(const char *name, int cmd, unsigned long arg)
+{
+	int ret = ioctl(device, cmd, arg);
+
+	if (ret < 0) {
+		ret = -errno;
+		ksft_print_msg("%s: %s\n", name, strerror(errno));
+	}
+	return ret;
+}
+
+/* Returns whether it was deferred, or an error. */
+static int do_round(unsigned int round, struct tlb_defer_test_stats *stats)
+{
+	unsigned long start;
+	int deferred, ret;
+
+	timer_ns = route->timer ? (timer_ns ? timer_ns : 2 * swap_ns + MS / 2) : 0;
+	linger = route->nmi_anytime ? some(20000) : 0;
+	set(&sync_.cmd, round);
+	ret = wait_for(&sync_.armed, round);
+	if (!ret)
+		ret = -sync_.error;
+	if (ret) {
+		ksft_print_msg("the thread did not arm: %s\n", strerror(-ret));
+		return ret;
+	}
+	if (route->nmi_holds) {
+		unsigned long ns = 3 * swap_ns + MS / 2;
+
+		ret = do_call("HOLD", TLB_DEFER_TEST_HOLD, ns < 50 * MS ? ns : 50 * MS);
+		if (ret < 0)
+			return ret;
+	}
+	start = now();
+	deferred = do_call("SWAP", TLB_DEFER_TEST_SWAP, 0);
+	if (deferred < 0)
+		return deferred;
+	/* The others wait for more than the swap. */
+	if (!early_is_fine())
+		swap_ns = (7 * swap_ns + now() - start) / 8;
+	if (route->cmd) {
+		ret = do_call("KICK or NMI", route->cmd, 1);
+		if (ret < 0)
+			return ret;
+	}
+	set(&sync_.go, round);
+	if (route->nmi_anytime) {
+		for (unsigned int i = some(2000); i; i--)
+			asm volatile("");
+		ret = do_call("NMI", TLB_DEFER_TEST_NMI, 1);
+		if (ret < 0)
+			return ret;
+	}
+	if (route->waits) {
+		wait_done(stats);
+		set(&sync_.over, round);
+	}
+	ret = wait_for(&sync_.finished, round);
+	if (ret) {
+		ksft_print_msg("the thread did not return: %s\n", strerror(-ret));
+		return ret;
+	}
+	get_stats(stats);
+	return deferred;
+}
+
+/* By the void and the valid, so that the timer comes soon but not too soon. */
+static void tune_timer(bool too_early)
+{
+	if (too_early && timer_ns < 100 * MS)
+		timer_ns += timer_ns / 4;
+	else if (!too_early)
+		timer_ns -= timer_ns / 64;
+}
+
+static unsigned long since(unsigned long now, unsigned long then)
+{
+	return now - then;
+}
+
+static unsigned long sum(const __u64 *of)
+{
+	return of[IN_ARM] + of[IN_ENTRY] + of[IN_EXIT] + of[IN_NMI];
+}
+
+static void test_route(unsigned int *round, unsigned int rounds)
+{
+	unsigned int valid = 0, voids = 0, deferred = 0, unchecked = 0;
+	const unsigned int max_voids = 10 * rounds + 100;
+	struct tlb_defer_test_stats before, after;
+	unsigned long stale, bad_word, start;
+	const char *missing;
+
+	missing = route->missing ? route->missing() : NULL;
+	if (missing) {
+		ksft_test_result_skip("%s: %s\n", route->name, missing);
+		return;
+	}
+	if (route->every)
+		rounds = (rounds + route->every - 1) / route->every;
+	timer_ns = 0;
+	get_stats(&before);
+	start = now();
+	while (valid < rounds && voids <= max_voids) {
+		struct tlb_defer_test_stats stats;
+		int ret = do_round(++*round, &stats);
+
+		if (ret < 0)
+			ksft_exit_fail_msg("%s, round %u: %s\n", route->name, valid,
+					   strerror(-ret));
+		if (route->timer)
+			tune_timer(stats.early);
+		if (stats.early && !early_is_fine()) {
+			voids++;
+			continue;
+		}
+		valid++;
+		deferred += ret;
+		unchecked += stats.state != DONE;
+	}
+	get_stats(&after);
+	stale = since(sum(after.stale), sum(before.stale));
+	bad_word = since(after.bad_word, before.bad_word);
+	printf("tlb_defer %s rounds=%u deferred=%u void=%u flushes=%u entry=%lu exit=%lu nmi=%lu iret=%lu stale=%lu bad_word=%lu ms=%lu\n",
+	       route->name, valid, deferred, voids, after.flushes - before.flushes,
+	       since(after.checked[IN_ENTRY], before.checked[IN_ENTRY]),
+	       since(after.checked[IN_EXIT], before.checked[IN_EXIT]),
+	       since(after.checked[IN_NMI], before.checked[IN_NMI]),
+	       since(after.iret, before.iret), stale, bad_word, (now() - start) / MS);
+
+	if (stale || bad_word)
+		ksft_test_result_fail("%s: %lu times the old content, %lu times a wrong word\n",
+				      route->name, stale, bad_word);
+	else if (valid < rounds)
+		ksft_test_result_fail("%s: something else enters the kernel, %u of %u rounds void\n",
+				      route->name, voids, valid + voids);
+	else if (unchecked)
+		ksft_test_result_fail("%s: did not enter the kernel in %u of %u rounds\n",
+				      route->name, unchecked, valid);
+	else if (route->enter == by_fast32 && fast32_is_illegal)
+		ksft_test_result_fail("%s: an illegal instruction on this CPU\n", route->name);
+	else if (!early_is_fine() &&
+		 (deferred < valid - valid / 10 || after.flushes - before.flushes < deferred))
+		ksft_test_result_fail("%s: not deferred, %u of %u rounds, %u flushes\n",
+				      route->name, deferred, valid,
+				      after.flushes - before.flushes);
+	else
+		ksft_test_result_pass("%s: %s\n", route->name, route->what);
+}
+
+static bool wanted(const struct route *route, char **names, int nr)
+{
+	for (int i = 0; i < nr; i++) {
+		if (!strcmp(names[i], route->name))
+			return true;
+	}
+	return !nr;
+}
+
+static int nr_wanted(char **names, int nr)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < NR_ROUTES; i++)
+		ret += wanted(&routes[i], names, nr);
+	return ret;
+}
+
+static int list(void)
+{
+	for (size_t i = 0; i < NR_ROUTES; i++)
+		printf("%-16s %s\n", routes[i].name, routes[i].what);
+	return 0;
+}
+
+static void skip_unless_possible(void)
+{
+	struct tlb_defer_test_stats stats;
+
+	if (!isol_present())
+		ksft_exit_skip(NO_ISOLATION "\n");
+	if (!isol_supports(ISOL_F_QUIESCE_DEFER_TLB_FLUSH))
+		ksft_exit_skip("the kernel does not defer flushes\n");
+	if (cpu < 1)
+		ksft_exit_skip(NO_CPU "\n");
+	if (first_cpu_of("/sys/devices/system/cpu/nohz_full") < 0)
+		ksft_exit_skip(NO_NOHZ_FULL "\n");
+	device = open(TLB_DEFER_TEST_DEVICE, O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		ksft_exit_skip(TLB_DEFER_TEST_DEVICE ": %s, see CONFIG_TASK_ISOLATION_DEFER_TLB_TEST\n",
+			       strerror(errno));
+	get_stats(&stats);
+	if (stats.undeferrable)
+		ksft_exit_skip("KASAN_VMALLOC or debug_pagealloc: their own flushes interrupt\n");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int rounds = 100, round = 0;
+	char *names[NR_ROUTES];
+	pthread_t thread;
+	int nr = 0, opt;
+
+	cpu = isolated_cpu();
+	while ((opt = getopt(argc, argv, "n:c:r:s:lh")) != -1) {
+		switch (opt) {
+		case 'n':
+			rounds = atoi(optarg);
+			break;
+		case 'c':
+			cpu = atoi(optarg);
+			break;
+		case 'r':
+			if (nr < (int)NR_ROUTES && nr_wanted(&optarg, 1)) {
+				names[nr++] = optarg;
+				break;
+			}
+			fprintf(stderr, "tlb_defer: no route %s\n", optarg);
+			return 2;
+		case 's':
+			seed = strtoul(optarg, NULL, 0) | 1;
+			break;
+		case 'l':
+			return list();
+		default:
+			fputs(usage, opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc || !rounds) {
+		fputs(usage, stderr);
+		return 2;
+	}
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ksft_print_header();
+	skip_unless_possible();
+	ksft_set_plan(nr_wanted(names, nr));
+	errno = -prepare();
+	if (errno || pin_to(0))
+		ksft_exit_fail_msg("prepare: %s\n", strerror(errno));
+	/* Asks in a child, and not while the thread is isolated. */
+	no_compat();
+	route = &routes[0];
+	errno = pthread_create(&thread, NULL, isolated, NULL);
+	if (errno)
+		ksft_exit_fail_msg("pthread_create: %s\n", strerror(errno));
+	while (!__atomic_load_n(&sync_.ready, __ATOMIC_ACQUIRE))
+		sleep_ms(1);
+	if (sync_.error)
+		ksft_exit_fail_msg("isolation: %s\n", strerror(sync_.error));
+	/* What the start of the thread left to others. */
+	sleep_ms(300);
+
+	for (size_t i = 0; i < NR_ROUTES; i++) {
+		if (!wanted(&routes[i], names, nr))
+			continue;
+		route = &routes[i];
+		test_route(&round, rounds);
+	}
+	ksft_finished();
+}
+#else
+int main(void)
+{
+	ksft_print_header();
+	ksft_exit_skip("x86-64 only\n");
+}
+#endif
