@@ -53,6 +53,8 @@ struct route {
 	/* The NMI lasts until all is swapped, or as long as it may. */
 	bool		nmi_holds;
 	bool		timer;
+	/* What is purged with the window, and must be flushed at once if not PLAIN. */
+	int		kind;
 	/* One of so many rounds is done. */
 	unsigned int	every;
 };
@@ -384,6 +386,12 @@ static const struct route routes[] = {
 	{ "nmi_race", "an NMI while SYSCALL enters", by_syscall, .nmi_anytime = true },
 	{ "nmi_hold", "an NMI that lasts while all is swapped", by_syscall, .nmi_holds = true,
 	  .every = 5 },
+	{ "device", "purged with an area of a device", by_syscall, .kind = DEVICE },
+	{ "reset_perms", "purged with an area that was executable", by_syscall,
+	  .kind = RESET_PERMS },
+	{ "huge", "purged with an area of huge pages", by_syscall, .kind = HUGE_PAGES },
+	{ "aliases", "vm_unmap_aliases()", by_nothing, .waits = true,
+	  .cmd = TLB_DEFER_TEST_ALIASES },
 	{ "race", "SYSCALL all the time", by_syscall, .race = true },
 	{ "race_fault", "a page fault and SYSCALL all the time", by_refault, .race = true },
 	{ "race_sigreturn", "faults of IRET all the time", by_sigreturn, .race = true },
@@ -394,7 +402,7 @@ static const struct route routes[] = {
 /* Whether an entry before all was swapped does not matter. */
 static bool early_is_fine(void)
 {
-	return route->race || route->nmi_holds;
+	return route->race || route->nmi_holds || route->kind;
 }
 
 static void get_stats(struct tlb_defer_test_stats *stats)
@@ -467,7 +475,7 @@ static int do_round(unsigned int round, struct tlb_defer_test_stats *stats)
 			return ret;
 	}
 	start = now();
-	deferred = do_call("SWAP", TLB_DEFER_TEST_SWAP, 0);
+	deferred = do_call("SWAP", TLB_DEFER_TEST_SWAP, route->kind);
 	if (deferred < 0)
 		return deferred;
 	/* The others wait for more than the swap. */
@@ -520,7 +528,7 @@ static unsigned long sum(const __u64 *of)
 
 static void test_route(unsigned int *round, unsigned int rounds)
 {
-	unsigned int valid = 0, voids = 0, deferred = 0, unchecked = 0;
+	unsigned int valid = 0, voids = 0, deferred = 0, unchecked = 0, early = 0;
 	const unsigned int max_voids = 10 * rounds + 100;
 	struct tlb_defer_test_stats before, after;
 	unsigned long stale, bad_word, start;
@@ -551,6 +559,7 @@ static void test_route(unsigned int *round, unsigned int rounds)
 		}
 		valid++;
 		deferred += ret;
+		early += !!stats.early;
 		unchecked += stats.state != DONE;
 	}
 	get_stats(&after);
@@ -574,6 +583,9 @@ static void test_route(unsigned int *round, unsigned int rounds)
 				      route->name, unchecked, valid);
 	else if (route->enter == by_fast32 && fast32_is_illegal)
 		ksft_test_result_fail("%s: an illegal instruction on this CPU\n", route->name);
+	else if (route->kind && (deferred || early < valid))
+		ksft_test_result_fail("%s: must interrupt, but was deferred in %u of %u rounds\n",
+				      route->name, deferred, valid);
 	else if (!early_is_fine() &&
 		 (deferred < valid - valid / 10 || after.flushes - before.flushes < deferred))
 		ksft_test_result_fail("%s: not deferred, %u of %u rounds, %u flushes\n",

@@ -17,8 +17,8 @@
  */
 #define TLB_DEFER_TEST_ARM	_IO('d', 0)
 /*
- * Puts something else into the window, on another CPU. Returns whether the armed
- * CPU has yet to flush.
+ * Puts something else into the window, on another CPU. The argument is the kind of
+ * what is purged with it. Returns whether the armed CPU has yet to flush.
  */
 #define TLB_DEFER_TEST_SWAP	_IO('d', 1)
 /* Interrupts the armed CPU. */
@@ -33,8 +33,12 @@
  * says. Returns when it has begun.
  */
 #define TLB_DEFER_TEST_HOLD	_IO('d', 4)
+/* Has all aliases flushed that were deferred before. */
+#define TLB_DEFER_TEST_ALIASES	_IO('d', 6)
 #define TLB_DEFER_TEST_STATS	_IOR('d', 5, struct tlb_defer_test_stats)
 
+/* Only the flush for PLAIN areas can be deferred. */
+enum { PLAIN, DEVICE, RESET_PERMS, HUGE_PAGES };
 enum { IDLE, ARMED, READY, DONE };
 enum { IN_ARM, IN_ENTRY, IN_EXIT, IN_NMI, NR_PLACES };
 
