@@ -6,10 +6,10 @@ CONFIG ?= series
 export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
-	distclean where host-test kselftest cost rt tick mutants bench clippy bisect bloat kunit containerfile
+	distclean where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit containerfile
 
 help:		## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:		## make the toolchain: the host's own, or a Debian root in the cache
 	@scripts/setup
@@ -56,6 +56,15 @@ kunit: apply	## the KUnit tests in the debug kernel
 
 rt: apply	## the selftests on PREEMPT_RT with all debug options (long)
 	@scripts/test rt
+
+tlb: apply	## deferred TLB flushes: what is seen after them (TLB_ROUNDS= for each of 20 ways)
+	@scripts/test tlb
+
+x86: apply	## the entry tests of selftests/x86, on stock, ours, and isolated (long)
+	@scripts/test x86
+
+kasan: apply	## the selftests on a KASAN kernel (long)
+	@scripts/test kasan
 
 tick: apply	## timer interrupts in user mode, 200 x 5 s for each way to have one (long)
 	@scripts/test tick

@@ -172,6 +172,9 @@ int main(void)
 		{ "vmstat", ISOL_F_QUIESCE_VMSTAT_SYNC },
 		{ "nohz", ISOL_F_QUIESCE_NOHZ_FULL },
 		{ "both", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL },
+		{ "defer", ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
+		{ "all", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
+			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
 	};
 	int cpus[2] = { 0, isolated_cpu() };
 
