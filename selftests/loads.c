@@ -104,20 +104,21 @@ static int idle_once(void)
 	return 0;
 }
 
-/* A page more, so that the counter has something to tell. */
+/* Counts if the write itself made the page known, which is new. */
 static int stat_refresh_once(void)
 {
 	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long before;
+	int ret;
 
 	if (page == MAP_FAILED)
 		return -errno;
 	touch(page);
-	return write_file("/proc/sys/vm/stat_refresh", "1");
-}
-
-static unsigned long stat_refresh_moved(void)
-{
-	return vm_counter("nr_anon_pages");
+	before = vm_counter("nr_anon_pages");
+	ret = write_file("/proc/sys/vm/stat_refresh", "1");
+	if (vm_counter("nr_anon_pages") > before)
+		count(1);
+	return ret;
 }
 
 static int overcommit_once(void)
@@ -483,7 +484,7 @@ static const char *cpuset_prepare(void)
 
 static int cpuset_once(void)
 {
-	return toggle(PART "/cpuset.cpus.partition", "root\n", "member\n");
+	return toggle(PART "/cpuset.cpus.partition", "isolated\n", "member\n");
 }
 
 static void cpuset_finish(void)
@@ -740,6 +741,11 @@ static int membarrier_once(void)
 	return errno_unless(!membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED));
 }
 
+static int membarrier_own_global(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) ? -errno : 0;
+}
+
 static int membarrier_own(void)
 {
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? -errno : 0;
@@ -776,7 +782,10 @@ static int sysrq_once(void)
 
 static unsigned long sysrq_moved(void)
 {
-	return said("NMI backtrace for cpu");
+	char text[48];
+
+	snprintf(text, sizeof(text), "NMI backtrace for cpu %d", load_cpu);
+	return said(text);
 }
 
 static void own_timer(int sig)
@@ -840,7 +849,7 @@ static int own_memory_own(void)
 const struct load loads[] = {
 	{ "idle", "nothing", 1, .once = idle_once, .moved = moved_count },
 	{ "stat_refresh", "vm.stat_refresh", 20,
-	  .once = stat_refresh_once, .moved = stat_refresh_moved },
+	  .once = stat_refresh_once, .moved = moved_count },
 	{ "overcommit", "vm.overcommit_memory 2, 0", 20,
 	  .once = overcommit_once, .moved = moved_count },
 	{ "drop_caches", "vm.drop_caches", 20,
@@ -871,7 +880,7 @@ const struct load loads[] = {
 	  .once = settime_once, .moved = moved_count },
 	{ "clocksource", "the clock source switched twice", 5, clocksource_prepare,
 	  .once = clocksource_once, .moved = moved_count },
-	{ "cpuset", "a cpuset partition made and unmade", 5, cpuset_prepare, cpuset_finish,
+	{ "cpuset", "an isolated cpuset partition made and unmade", 5, cpuset_prepare, cpuset_finish,
 	  .once = cpuset_once, .moved = moved_count },
 	{ "perf_event", "a perf event of the CPU opened, read and closed", 20, perf_prepare,
 	  .once = perf_once, .moved = moved_count },
@@ -886,7 +895,7 @@ const struct load loads[] = {
 	{ "reclaim", "memory taken until the kernel reclaims", 2, reclaim_prepare, loop_finish,
 	  .once = reclaim_once, .moved = reclaim_moved },
 	{ "membarrier", "membarrier() of another process", 20, membarrier_prepare,
-	  .once = membarrier_once, .moved = moved_count },
+	  .own = membarrier_own_global, .once = membarrier_once, .moved = moved_count },
 	{ "sysrq_l", "a backtrace of all CPUs", 2, sysrq_prepare,
 	  .once = sysrq_once, .moved = sysrq_moved },
 	{ "sibling_membarrier", "membarrier() of another thread", 20, membarrier_prepare,

@@ -224,21 +224,22 @@ static const char *measure(pid_t pid, struct trace *trace, int times)
 
 	sleep_ms(300);
 	moved = load->moved();
-	if (read_noise(opts.cpu, pid, &then))
-		return "cannot read the counts";
 	start = now_s();
-	mark(MARK_BEGIN);
+	/* Events begin first and end last: none of what is counted is missing. */
 	if (opts.entries)
 		trace_write(trace, "tracing_on", "1");
+	if (read_noise(opts.cpu, pid, &then))
+		return "cannot read the counts";
+	mark(MARK_BEGIN);
 	for (i = 1; i <= times && !ret; i++)
 		ret = do_once(i);
 	/* What it left to others. */
 	sleep_ms(200);
-	if (opts.entries)
-		trace_write(trace, "tracing_on", "0");
 	mark(MARK_END);
 	if (read_noise(opts.cpu, pid, &now))
 		return "cannot read the counts";
+	if (opts.entries)
+		trace_write(trace, "tracing_on", "0");
 	noise_since(&now, &then);
 	if (ret)
 		return strerror(-ret);

@@ -83,12 +83,26 @@ static inline void trace_clear(const struct trace *trace)
 	close(open(path, O_WRONLY | O_TRUNC));
 }
 
+/* Whether the buffer of @cpu was too small for all events since it was cleared. */
+static inline bool trace_lost(const struct trace *trace, int cpu)
+{
+	char path[192], stats[1024], *p;
+
+	snprintf(path, sizeof(path), "%s/per_cpu/cpu%d/stats", trace->dir, cpu);
+	if (read_file(path, stats, sizeof(stats)) <= 0)
+		return true;
+	p = strstr(stats, "overrun: ");
+	return !p || atol(p + strlen("overrun: "));
+}
+
 /* Reads the trace of @cpu, all of it, or fails: a part would look like silence. */
 static inline int trace_read(const struct trace *trace, int cpu, char *buf, size_t size)
 {
 	char path[192];
 	ssize_t len;
 
+	if (trace_lost(trace, cpu))
+		return -1;
 	snprintf(path, sizeof(path), "%s/per_cpu/cpu%d/trace", trace->dir, cpu);
 	len = read_file(path, buf, size);
 	return len <= 0 || len == (ssize_t)size - 1 ? -1 : 0;
