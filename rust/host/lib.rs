@@ -23,3 +23,5 @@ mod tests_quiesce;
 mod tests_tlb;
 #[path = "../tlb.rs"]
 mod tlb;
+mod tlb_loom;
+mod transcript;
