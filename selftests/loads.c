@@ -880,7 +880,7 @@ const struct load loads[] = {
 	  .once = settime_once, .moved = moved_count },
 	{ "clocksource", "the clock source switched twice", 5, clocksource_prepare,
 	  .once = clocksource_once, .moved = moved_count },
-	{ "cpuset", "an isolated cpuset partition made and unmade", 5, cpuset_prepare, cpuset_finish,
+	{ "cpuset", "an isolated partition made and unmade", 5, cpuset_prepare, cpuset_finish,
 	  .once = cpuset_once, .moved = moved_count },
 	{ "perf_event", "a perf event of the CPU opened, read and closed", 20, perf_prepare,
 	  .once = perf_once, .moved = moved_count },

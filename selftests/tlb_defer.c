@@ -16,10 +16,6 @@
 
 #include "kselftest.h"
 
-#ifndef ISOL_F_QUIESCE_DEFER_TLB_FLUSH
-#define ISOL_F_QUIESCE_DEFER_TLB_FLUSH	(1 << 2)
-#endif
-
 #ifdef __x86_64__
 #include <cpuid.h>
 

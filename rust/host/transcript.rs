@@ -1,123 +1,285 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fails if the C that `tlb_loom` transcribes is not what it was.
-//!
-//! The C is where it is carried, in the patches.
+//! Whether the C that `tlb_loom.rs` transcribes is what the patches have.
 
-use crate::tlb_loom::TRANSCRIBED;
-use std::{
-    fs,
-    path::Path, //
+use crate::{
+    tlb::{
+        PENDING,
+        USER, //
+    },
+    tlb_loom::TRANSCRIBED, //
 };
+use std::fs::read_to_string;
 
-/// Applies what `patch` has for `path` to `lines`. Patches of the series have no
-/// fuzz, so that line numbers are enough.
-fn apply(patch: &str, path: &str, lines: &mut Vec<String>) {
-    let (mut here, mut at) = (false, 0);
+const FILES: [&str; 2] = [
+    "arch/x86/include/asm/tlb_defer.h",
+    "arch/x86/mm/tlb_defer.c",
+];
 
-    for line in patch.lines() {
-        if line.starts_with("diff --git ") {
-            here = line.ends_with(&format!(" b/{path}"));
-        } else if !here || line.starts_with("+++ ") || line.starts_with("--- ") {
+/// Applies one hunk, without the line that begins with `@@`.
+///
+/// `at` counts from one, and is where the hunk is for the new file. Context has to
+/// match there and nowhere else.
+fn apply_hunk(file: &mut Vec<String>, at: usize, hunk: &[&str]) -> Result<(), String> {
+    let mut line = at.saturating_sub(1);
+
+    for text in hunk {
+        let (kind, text) = text.split_at_checked(1).unwrap_or((" ", ""));
+        if kind == "+" {
+            if line > file.len() {
+                return Err(format!("line {} is past the end", line + 1));
+            }
+            file.insert(line, text.to_owned());
+            line += 1;
             continue;
-        } else if let Some(hunk) = line.strip_prefix("@@ ") {
-            let to = hunk.split(['+', ',', ' ']).filter(|s| !s.is_empty()).nth(2);
-            at = to.and_then(|n| n.parse::<usize>().ok()).unwrap_or(1).max(1) - 1;
-        } else if let Some(new) = line.strip_prefix('+') {
-            lines.insert(at, new.to_string());
-            at += 1;
-        } else if let Some(old) = line.strip_prefix('-') {
-            assert_eq!(lines.remove(at), old, "{path}");
-        } else if let Some(same) = line.strip_prefix(' ') {
-            assert_eq!(lines[at], same, "{path}");
-            at += 1;
+        }
+        if file.get(line).map(String::as_str) != Some(text) {
+            return Err(format!("line {} is not: {text}", line + 1));
+        }
+        if kind == "-" {
+            file.remove(line);
+        } else {
+            line += 1;
         }
     }
+    Ok(())
 }
 
-/// `path` as the patches make it.
-fn source(path: &str) -> String {
-    let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("../patches");
-    let mut names: Vec<_> = fs::read_dir(patches)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|name| name.extension().is_some_and(|e| e == "patch"))
-        .collect();
-    let mut lines = vec![];
+/// The numbers of `@@ -1,2 +3,4 @@`: 2, 3 and 4.
+fn hunk_numbers(line: &str) -> Option<(usize, usize, usize)> {
+    let (old, rest) = line.strip_prefix("@@ -")?.split_once(" +")?;
+    let (new, _) = rest.split_once(" @@")?;
+    let count = |range: &str| range.split_once(',').map_or("1", |(_, n)| n).parse().ok();
+    let start = new.split(',').next()?.parse().ok()?;
 
-    names.sort();
-    for name in names {
-        apply(&fs::read_to_string(name).unwrap(), path, &mut lines);
+    Some((count(old)?, start, count(new)?))
+}
+
+/// Applies what `patch` does to `path`.
+fn apply(file: &mut Option<Vec<String>>, path: &str, patch: &str) -> Result<(), String> {
+    let diff = format!("diff --git a/{path} b/{path}");
+    let lines: Vec<&str> = patch.lines().collect();
+    let Some(mut i) = lines.iter().position(|line| *line == diff) else {
+        return Ok(());
+    };
+
+    i += 1;
+    while let Some(line) = lines.get(i).filter(|line| !line.starts_with("diff --git")) {
+        i += 1;
+        if line.starts_with("new file mode") && file.replace(Vec::new()).is_some() {
+            return Err(format!("{path} is there already"));
+        }
+        if line.starts_with("deleted file") || line.starts_with("rename") {
+            return Err(format!("{path}: {line}"));
+        }
+        let Some((mut old, at, mut new)) = hunk_numbers(line) else {
+            continue;
+        };
+        let first = i;
+        while old + new > 0 {
+            match lines.get(i).and_then(|line| line.bytes().next()) {
+                Some(b'-') if old > 0 => old -= 1,
+                Some(b'+') if new > 0 => new -= 1,
+                Some(b' ') | None if old > 0 && new > 0 && i < lines.len() => {
+                    old -= 1;
+                    new -= 1;
+                }
+                _ => return Err(format!("{path}: broken hunk")),
+            }
+            i += 1;
+        }
+        let file = file.as_mut().ok_or("patched before it is there")?;
+        apply_hunk(file, at, &lines[first..i]).map_err(|e| format!("{path}: {e}"))?;
     }
-    lines.join("\n")
+    Ok(())
 }
 
-/// Without comments and white space.
-fn squeezed(text: &str) -> String {
-    let mut rest = text;
-    let mut code = String::new();
+/// The files after all patches, one after the other.
+fn patched() -> Result<String, String> {
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let read =
+        |name: &str| read_to_string(format!("{top}/{name}")).map_err(|e| format!("{name}: {e}"));
+    let series = read("series")?;
+    let mut files = FILES.map(|path| (path, None));
 
-    while let Some((before, comment)) = rest.split_once("/*") {
-        code += before;
-        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    for name in series.lines().map(str::trim) {
+        if name.is_empty() || name.starts_with('#') {
+            continue;
+        }
+        let patch = read(&format!("patches/{name}"))?;
+        for (path, file) in &mut files {
+            apply(file, path, &patch).map_err(|e| format!("{name}: {e}"))?;
+        }
     }
-    code += rest;
-    code.retain(|c| !c.is_whitespace());
-    code
+
+    let mut all = String::new();
+    for (path, file) in files {
+        all += &file.ok_or(format!("no {path}"))?.join("\n");
+        all.push('\n');
+    }
+    Ok(all)
 }
 
-/// What is between the braces of `function`.
-fn body<'a>(code: &'a str, function: &str) -> Option<&'a str> {
-    code.match_indices(&format!("{function}("))
-        // Not the end of a longer name.
-        .filter(|(i, _)| !code[..*i].ends_with('_'))
-        .find_map(|(i, _)| {
-            let (arguments, rest) = code[i..].split_once(')')?;
-            let rest = rest.strip_prefix('{')?;
-            // These functions have no blocks of their own.
-            (!arguments.contains(';')).then(|| rest.split('}').next())?
-        })
+/// C without comments. There are no strings that look like one.
+fn without_comments(mut text: &str) -> String {
+    let mut out = String::new();
+
+    while let Some(i) = text.find("/*").into_iter().chain(text.find("//")).min() {
+        out += &text[..i];
+        out.push(' ');
+        let end = if text[i..].starts_with("//") {
+            "\n"
+        } else {
+            "*/"
+        };
+        text = text[i + 2..].split_once(end).map_or("", |(_, rest)| rest);
+        if end == "\n" {
+            out.push('\n');
+        }
+    }
+    out + text
 }
 
-fn c_side() -> String {
-    squeezed(&source("arch/x86/include/asm/tlb_defer.h"))
-        + &squeezed(&source("arch/x86/mm/tlb_defer.c"))
+/// How long it is from an opening bracket to the one that closes it.
+fn closed(text: &str, open: char, close: char) -> Option<usize> {
+    let mut depth = 0_usize;
+
+    for (i, c) in text.char_indices() {
+        if c == open {
+            depth += 1;
+        } else if c == close {
+            depth = depth.checked_sub(1)?;
+        }
+        if depth == 0 {
+            return Some(i + 1);
+        }
+    }
+    None
 }
 
-fn is_as_transcribed(code: &str, function: &str, statements: &[&str]) -> bool {
-    body(code, function) == Some(squeezed(&statements.concat()).as_str())
+/// The statements of a function of `text`, which has no comments.
+fn statements(text: &str, name: &str) -> Option<Vec<String>> {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let body = text.match_indices(name).find_map(|(i, _)| {
+        let rest = &text[i + name.len()..];
+        if text[..i].ends_with(word) || !rest.starts_with('(') {
+            return None;
+        }
+        let body = rest[closed(rest, '(', ')')?..].trim_start();
+        // A declaration or a call otherwise.
+        body.starts_with('{').then_some(body)
+    })?;
+    let body = &body[1..closed(body, '{', '}')? - 1];
+
+    Some(
+        body.split_inclusive([';', '{', '}'])
+            .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|part| !part.is_empty())
+            .collect(),
+    )
 }
 
-#[test]
-fn the_c_side_is_what_was_transcribed() {
-    let code = c_side();
+/// What is not as it was transcribed.
+fn differences(text: &str) -> Vec<String> {
+    let text = without_comments(text);
+    let mut out = Vec::new();
 
-    for (function, statements) in TRANSCRIBED {
+    for (name, expected) in TRANSCRIBED {
+        match statements(&text, name) {
+            None => out.push(format!("{name}: missing")),
+            Some(found) if found != *expected => out.push(format!("{name}: {found:#?}")),
+            Some(_) => {}
+        }
+    }
+    for (name, value) in [("TLB_DEFER_USER", USER), ("TLB_DEFER_PENDING", PENDING)] {
+        let define = ["#define".to_owned(), name.to_owned(), format!("{value:#x}")];
+        if !text.lines().any(|line| line.split_whitespace().eq(&define)) {
+            out.push(format!("{name}: not {value:#x}"));
+        }
+    }
+    out
+}
+
+mod cases {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        differences(text)
+            .iter()
+            .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_patches_have_what_was_transcribed() {
+        let differences = differences(&patched().unwrap());
+
         assert!(
-            is_as_transcribed(&code, function, statements),
-            "{function}() is {:?}, look at tlb_loom.rs",
-            body(&code, function)
+            differences.is_empty(),
+            "transcribe these to tlb_loom.rs again: {differences:#?}"
         );
     }
-}
 
-#[test]
-fn a_change_is_noticed() {
-    let (function, statements) = TRANSCRIBED[3];
-    let code = c_side();
+    #[test]
+    fn comments_and_white_space_do_not_count() {
+        let text = patched()
+            .unwrap()
+            .replace(";\n", "; // a } in a comment\n\n")
+            .replace(" = ", "\n/* old = { */\n\t= ");
 
-    assert!(is_as_transcribed(&code, function, statements));
-    for (from, to) in [
-        ("raw_atomic_set(state,0);", ""),
-        ("raw_atomic_fetch_sub", "raw_atomic_fetch_sub_release"),
-        ("tlb_defer_flush();", ""),
-        ("__tlb_defer_user_exit(", "__tlb_defer_exit("),
-    ] {
-        assert!(code.contains(from));
-        assert!(!is_as_transcribed(
-            &code.replace(from, to),
-            function,
-            statements
-        ));
+        assert_eq!(names(&text), [""; 0]);
+    }
+
+    #[test]
+    fn each_change_of_a_statement_shows() {
+        let text = patched().unwrap();
+
+        for (from, to, name) in [
+            (
+                "raw_atomic_fetch_sub",
+                "raw_atomic_fetch_sub_relaxed",
+                "__tlb_defer_user_exit",
+            ),
+            (
+                "\traw_atomic_set(state, 0);\n}",
+                "}",
+                "__tlb_defer_user_exit",
+            ),
+            ("\t\traw_atomic_set(state, 0);", "", "__tlb_defer_nmi_enter"),
+            ("if (unlikely(user))", "", "tlb_defer_nmi_exit"),
+            ("int old;", "int old, flag;", "__tlb_defer_user_exit"),
+            ("_PENDING\t0x2", "_PENDING\t0x4", "TLB_DEFER_PENDING"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            assert_eq!(names(&text.replacen(from, to, 1)), [name], "{from}");
+        }
+    }
+
+    #[test]
+    fn a_missing_function_shows() {
+        let text = patched().unwrap();
+
+        for (name, _) in TRANSCRIBED {
+            let renamed = text.replace(&format!(" {name}("), &format!(" {name}_2("));
+            assert!(names(&renamed).contains(&(*name).to_owned()), "{name}");
+        }
+        assert_eq!(names("").len(), TRANSCRIBED.len() + 2);
+    }
+
+    #[test]
+    fn hunks_are_applied_where_they_say() {
+        const NEW: &str = "diff --git a/f b/f\nnew file mode 100644\n--- /dev/null\n+++ b/f\n\
+                           @@ -0,0 +1,3 @@\n+a\n+\n+c\n-- \n2.0\n";
+        const CHANGE: &str = "diff --git a/g b/g\n@@ -1 +1 @@\n-a\n+b\ndiff --git a/f b/f\n\
+                              --- a/f\n+++ b/f\n@@ -1,3 +1,4 @@\n-a\n+A\n \n+b\n c\n";
+        let mut file = None;
+
+        assert!(apply(&mut file, "f", CHANGE).is_err());
+        apply(&mut file, "f", NEW).unwrap();
+        apply(&mut file, "f", CHANGE).unwrap();
+        assert_eq!(file.clone().unwrap(), ["A", "", "b", "c"]);
+        // Not what it was made for any more, and not new either.
+        assert!(apply(&mut file, "f", CHANGE).is_err());
+        assert!(apply(&mut file, "f", NEW).is_err());
     }
 }
