@@ -160,6 +160,25 @@ static inline void touch(char *page)
 	__atomic_store_n(page, 1, __ATOMIC_RELAXED);
 }
 
+/* Of the time stamp counter, where there is one. */
+#if defined(__x86_64__)
+static inline uint64_t ticks(void)
+{
+	uint32_t low, high;
+
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+#else
+static inline uint64_t ticks(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+#endif
+
 static inline void sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { ms / 1000, (ms % 1000) * 1000000L };

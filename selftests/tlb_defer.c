@@ -21,14 +21,17 @@
 
 static const char usage[] =
 "Usage: tlb_defer [-n ROUNDS] [-c CPU] [-r ROUTE]... [-s SEED]\n"
+"       tlb_defer -t [-n ROUNDS] [-c CPU]\n"
 "       tlb_defer -l\n"
 "  -n  rounds of each route (default 100)\n"
 "  -c  CPU of the isolated thread (default: the first isolated one)\n"
 "  -r  a route into the kernel (default: all of them)\n"
 "  -s  of the random delays (default 1)\n"
+"  -t  what a system call costs that has to flush, in ticks of the TSC\n"
 "  -l  list the routes\n"
 "Prints: tlb_defer ROUTE rounds=N deferred=N void=N flushes=N entry=N exit=N nmi=N\n"
-"	iret=N stale=N bad_word=N ms=N\n";
+"	iret=N stale=N bad_word=N ms=N\n"
+"    or: tlb_defer cost rounds=N pending=TICKS clean=TICKS\n";
 
 struct route {
 	const char	*name, *what;
@@ -51,6 +54,8 @@ struct route {
 	bool		timer;
 	/* What is purged with the window, and must be flushed at once if not PLAIN. */
 	int		kind;
+	/* Nobody looks at what is seen. */
+	bool		measures;
 	/* One of so many rounds is done. */
 	unsigned int	every;
 };
@@ -287,6 +292,19 @@ static void *isolated(void *arg)
 	return arg;
 }
 
+static uint64_t pending_ticks, clean_ticks;
+
+static void by_two_syscalls(void)
+{
+	uint64_t start = ticks(), middle;
+
+	by_syscall();
+	middle = ticks();
+	pending_ticks = middle - start;
+	by_syscall();
+	clean_ticks = ticks() - middle;
+}
+
 /* ---- what is possible ---- */
 
 static const char *no_compat(void)
@@ -471,7 +489,8 @@ static int do_round(unsigned int round, struct tlb_defer_test_stats *stats)
 			return ret;
 	}
 	start = now();
-	deferred = do_call("SWAP", TLB_DEFER_TEST_SWAP, route->kind);
+	deferred = do_call("SWAP", route->measures ? TLB_DEFER_TEST_PURGE : TLB_DEFER_TEST_SWAP,
+			   route->kind);
 	if (deferred < 0)
 		return deferred;
 	/* The others wait for more than the swap. */
@@ -591,6 +610,44 @@ static void test_route(unsigned int *round, unsigned int rounds)
 		ksft_test_result_pass("%s: %s\n", route->name, route->what);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The medians, as some rounds are disturbed. */
+static void test_cost(unsigned int rounds)
+{
+	static const struct route cost = { .name = "cost", .enter = by_two_syscalls,
+					   .measures = true };
+	static uint64_t pending[1000], clean[1000];
+	struct tlb_defer_test_stats stats;
+	unsigned int deferred = 0;
+
+	route = &cost;
+	if (rounds > ARRAY_SIZE(pending))
+		rounds = ARRAY_SIZE(pending);
+	for (unsigned int i = 0; i < rounds; i++) {
+		int ret = do_round(i + 1, &stats);
+
+		if (ret < 0)
+			ksft_exit_fail_msg("cost, round %u: %s\n", i, strerror(-ret));
+		if (!ret)
+			continue;
+		pending[deferred] = pending_ticks;
+		clean[deferred++] = clean_ticks;
+	}
+	qsort(pending, deferred, sizeof(*pending), by_value);
+	qsort(clean, deferred, sizeof(*clean), by_value);
+	if (deferred)
+		printf("tlb_defer cost rounds=%u pending=%lu clean=%lu\n", deferred,
+		       pending[deferred / 2], clean[deferred / 2]);
+	ksft_test_result(deferred > rounds / 2, "cost: %u of %u rounds deferred\n",
+			 deferred, rounds);
+}
+
 static bool wanted(const struct route *route, char **names, int nr)
 {
 	for (int i = 0; i < nr; i++) {
@@ -642,10 +699,11 @@ int main(int argc, char **argv)
 	unsigned int rounds = 100, round = 0;
 	char *names[NR_ROUTES];
 	pthread_t thread;
+	bool measures = false;
 	int nr = 0, opt;
 
 	cpu = isolated_cpu();
-	while ((opt = getopt(argc, argv, "n:c:r:s:lh")) != -1) {
+	while ((opt = getopt(argc, argv, "n:c:r:s:tlh")) != -1) {
 		switch (opt) {
 		case 'n':
 			rounds = atoi(optarg);
@@ -663,6 +721,9 @@ int main(int argc, char **argv)
 		case 's':
 			seed = strtoul(optarg, NULL, 0) | 1;
 			break;
+		case 't':
+			measures = true;
+			break;
 		case 'l':
 			return list();
 		default:
@@ -678,7 +739,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ksft_print_header();
 	skip_unless_possible();
-	ksft_set_plan(nr_wanted(names, nr));
+	ksft_set_plan(measures ? 1 : nr_wanted(names, nr));
 	errno = -prepare();
 	if (errno || pin_to(0))
 		ksft_exit_fail_msg("prepare: %s\n", strerror(errno));
@@ -695,7 +756,9 @@ int main(int argc, char **argv)
 	/* What the start of the thread left to others. */
 	sleep_ms(300);
 
-	for (size_t i = 0; i < NR_ROUTES; i++) {
+	if (measures)
+		test_cost(rounds);
+	for (size_t i = 0; i < NR_ROUTES && !measures; i++) {
 		if (!wanted(&routes[i], names, nr))
 			continue;
 		route = &routes[i];

@@ -35,6 +35,8 @@
 #define TLB_DEFER_TEST_HOLD	_IO('d', 4)
 /* Has all aliases flushed that were deferred before. */
 #define TLB_DEFER_TEST_ALIASES	_IO('d', 6)
+/* SWAP of PLAIN that nobody looks at: for what the flush costs. */
+#define TLB_DEFER_TEST_PURGE	_IO('d', 7)
 #define TLB_DEFER_TEST_STATS	_IOR('d', 5, struct tlb_defer_test_stats)
 
 /* Only the flush for PLAIN areas can be deferred. */
