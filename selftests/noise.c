@@ -22,7 +22,7 @@ static const char usage[] =
 "  -m  mark begin and end, for somebody who watches from outside (x86)\n"
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
 "  -v  with -e, tell about each event\n"
-"With -q, the load begins when PR_ISOL_QUIESCE_LEFT is 0, or after 3 seconds.\n"
+"With -q, the load begins when PR_ISOL_QUIESCE_LEFT is 0, or after 10 seconds.\n"
 "Prints: noise LOAD actions=MASK [left=MASK] times=N moved=N interrupts=N ticks=N\n"
 "	switches=N [entries=N] kinds=NAME:N,...\n"
 "    or: noise LOAD not run: REASON\n";
@@ -101,7 +101,7 @@ static int wait_until_quiet(void)
 		while (now_s() < last + 0.01)
 			;
 		left = isol_get(PR_ISOL_QUIESCE_LEFT);
-	} while (left > 0 && now_s() < start + 3);
+	} while (left > 0 && now_s() < start + 10);
 	return left;
 }
 
@@ -367,10 +367,6 @@ int main(int argc, char **argv)
 {
 	int opt, i, ret = 0;
 
-	if (start_afresh(argv)) {
-		perror("noise");
-		return 1;
-	}
 	opts.cpu = isolated_cpu();
 	while ((opt = getopt(argc, argv, "c:n:s:deflmq:vh")) != -1) {
 		switch (opt) {
@@ -425,6 +421,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 
+	if (start_afresh(argv)) {
+		perror("noise: CPU 0");
+		return 1;
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	load_cpu = opts.cpu;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,

@@ -37,6 +37,8 @@
 #define TLB_DEFER_TEST_ALIASES	_IO('d', 6)
 /* SWAP of PLAIN that nobody looks at: for what the flush costs. */
 #define TLB_DEFER_TEST_PURGE	_IO('d', 7)
+/* SWAP of PLAIN, but the armed CPU does not get to know that it has to flush. */
+#define TLB_DEFER_TEST_LOSE	_IO('d', 8)
 #define TLB_DEFER_TEST_STATS	_IOR('d', 5, struct tlb_defer_test_stats)
 
 /* Only the flush for PLAIN areas can be deferred. */

@@ -394,7 +394,8 @@ TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 120)
 	TH_LOG("%lu interrupts, %lu forced switches", now.interrupts, now.switches);
 	if (variant->isolated) {
 		EXPECT_EQ(0, now.switches);
-		EXPECT_EQ(0, now.interrupts);
+		/* Timers are not what this action is about. */
+		EXPECT_EQ(now.ticks, now.interrupts);
 	} else {
 		EXPECT_GE(ROUNDS / 20, now.switches);
 	}
