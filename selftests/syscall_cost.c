@@ -165,9 +165,9 @@ static double per_restart(void)
 
 static void measure(int cpu, const char *kind, const char *mode)
 {
-	printf("cost cpu=%d kind=%s mode=%s syscall=%.1f fault=%.1f signal=%.1f restart=%.1f tick=%.1f\n",
-	       cpu, kind, mode, per_syscall(), per_fault(), per_signal(), per_restart(),
-	       per_tick());
+	printf("cost cpu=%d kind=%s mode=%s syscall=%.1f fault=%.1f signal=%.1f ",
+	       cpu, kind, mode, per_syscall(), per_fault(), per_signal());
+	printf("restart=%.1f tick=%.1f\n", per_restart(), per_tick());
 	fflush(stdout);
 }
 
