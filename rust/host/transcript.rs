@@ -96,7 +96,10 @@ fn apply(file: &mut Option<Vec<String>>, path: &str, patch: &str) -> Result<(), 
 
 /// The files after all patches, one after the other.
 fn patched() -> Result<String, String> {
-    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    // When it runs: cargo does not build anew what it built for another checkout.
+    let top =
+        std::env::var("CARGO_MANIFEST_DIR").map_err(|e| format!("CARGO_MANIFEST_DIR: {e}"))?;
+    let top = top + "/..";
     let read =
         |name: &str| read_to_string(format!("{top}/{name}")).map_err(|e| format!("{name}: {e}"));
     let series = read("series")?;
