@@ -5,11 +5,11 @@
 //! C header: [`task_isolation.h`](srctree/include/trace/events/task_isolation.h).
 
 use kernel::{
-    bindings,
+    bindings::task_isol_reason,
     tracepoint::declare_trace, //
 };
 
-use crate::{
+use crate::policy::{
     mask::Quiesce,
     quiesce::Outcome,
     state::State, //
@@ -27,40 +27,21 @@ declare_trace! {
     );
 }
 
-/// What ended the isolation of a thread.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub(crate) enum DisableReason {
-    /// The thread asked for it.
-    Prctl = bindings::TASK_ISOL_PRCTL,
-    /// It gained privilege by `execve()`.
-    Exec = bindings::TASK_ISOL_EXEC,
-    /// It exits.
-    Exit = bindings::TASK_ISOL_EXIT,
-}
-
-impl DisableReason {
-    pub(crate) fn from_raw(raw: u32) -> Self {
-        match raw {
-            bindings::TASK_ISOL_EXEC => Self::Exec,
-            bindings::TASK_ISOL_EXIT => Self::Exit,
-            _ => Self::Prctl,
-        }
-    }
-}
-
+/// Emits `task_isol_enable`: features of the thread are enabled.
 #[inline]
 pub(crate) fn enable(state: State) {
     // SAFETY: Always safe to call.
     unsafe { task_isol_enable(state.features().bits(), state.quiesce().bits()) }
 }
 
+/// Emits `task_isol_disable`: the features of `old` are not enabled any more.
 #[inline]
-pub(crate) fn disable(old: State, reason: DisableReason) {
+pub(crate) fn disable(old: State, reason: task_isol_reason) {
     // SAFETY: Always safe to call.
-    unsafe { task_isol_disable(old.features().bits(), reason as u32) }
+    unsafe { task_isol_disable(old.features().bits(), reason) }
 }
 
+/// Emits `task_isol_quiesce_done`: the actions ran.
 #[inline]
 pub(crate) fn quiesce(actions: Quiesce, outcome: &Outcome) {
     // SAFETY: Always safe to call.
@@ -68,7 +49,7 @@ pub(crate) fn quiesce(actions: Quiesce, outcome: &Outcome) {
         task_isol_quiesce_done(
             actions.bits(),
             outcome.done.bits(),
-            outcome.left.reported().bits(),
+            outcome.left.bits(),
             outcome.work.bits(),
             outcome.next_event,
         )

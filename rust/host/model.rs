@@ -3,19 +3,37 @@
 //! Random sequences of calls against a reference model.
 
 use crate::{
-    mask::{
-        Mask,
+    policy::{
+        left::Left,
+        mask::{
+            Mask,
+            Quiesce, //
+        },
+        quiesce::{
+            run,
+            ROUNDS, //
+        },
+        request::{
+            answer,
+            Answer,
+            Operation, //
+        },
+        state::{
+            Pause,
+            State,
+            Supported, //
+        },
+        subsystems::{
+            fake::Fake,
+            Class,
+            Done,
+            Found,
+            Peers,
+            Work, //
+        },
         Refusal, //
     },
-    request::{
-        answer,
-        Answer,
-        Operation, //
-    },
-    state::{
-        State,
-        Supported, //
-    }, //
+    uapi::*, //
 };
 use proptest::prelude::*;
 
@@ -27,13 +45,15 @@ fn model(s: &mut (u32, u32), sup: (u32, u32), option: u32, a: [usize; 4]) -> Out
     let (f, q) = (sup.0 as usize, sup.1 as usize);
     match (option, a) {
         // Nothing is left, as nothing ran.
-        (82, [cmd @ 1..=5, 0, 0, 0]) => Ok([sup.0, s.0, sup.1, s.1, 0][cmd - 1]),
-        (84, [m, 0, 0, 0]) | (83, [2, m, 0, 0]) if m & !f == 0 && (m & 1 == 0 || s.1 != 0) => {
+        (PR_ISOL_GET, [cmd @ 1..=5, 0, 0, 0]) => Ok([sup.0, s.0, sup.1, s.1, 0][cmd - 1]),
+        (PR_ISOL_ENABLE, [m, 0, 0, 0]) | (PR_ISOL_SET, [2, m, 0, 0])
+            if m & !f == 0 && (m & 1 == 0 || s.1 != 0) =>
+        {
             s.0 = m as u32;
             Ok(0)
         }
-        (83, [4, m, 0, 0]) if m & !q == 0 && s.0 & 1 != 0 => Err(Refusal::Busy),
-        (83, [4, m, 0, 0]) if m & !q == 0 => {
+        (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 && s.0 & 1 != 0 => Err(Refusal::Busy),
+        (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 => {
             s.1 = m as u32;
             Ok(0)
         }
@@ -42,7 +62,7 @@ fn model(s: &mut (u32, u32), sup: (u32, u32), option: u32, a: [usize; 4]) -> Out
 }
 
 fn call(state: &mut State, supported: Supported, option: u32, args: [usize; 4]) -> Outcome {
-    let operation = Operation::from_option(option).ok_or(Refusal::Invalid)?;
+    let operation = Operation::try_from(option)?;
     match answer(*state, supported, operation, args)? {
         Answer::Value(value) => Ok(value),
         Answer::Change(new) => {
@@ -78,11 +98,11 @@ proptest! {
     #[test]
     fn every_sequence_agrees_with_the_model(
         sup in (0..4_u32, 0..8_u32),
-        calls in prop::collection::vec((81..86_u32, arguments()), 1..64),
+        calls in prop::collection::vec((PR_ISOL_GET - 1..PR_ISOL_ENABLE + 2, arguments()), 1..64),
     ) {
         let supported = Supported {
-            features: Mask::from_bits(sup.0),
-            quiesce: Mask::from_bits(sup.1),
+            features: Mask::from_bits_truncate(sup.0),
+            quiesce: Mask::from_bits_truncate(sup.1),
         };
         let mut state = State::INITIAL;
         let mut reference = (0, 0);
@@ -94,7 +114,7 @@ proptest! {
 
             prop_assert_eq!(got, expected, "prctl({}, {:?})", option, args);
             prop_assert_eq!((state.features().bits(), state.quiesce().bits()), reference);
-            if got.is_err() || option == 82 {
+            if got.is_err() || option == PR_ISOL_GET {
                 prop_assert_eq!(state, before);
             }
             // Never active with nothing to do.
@@ -112,7 +132,10 @@ fn the_strategy_reaches_every_outcome() {
     let mut state = (0, 0);
 
     for _ in 0..20_000 {
-        let option = (81..86_u32).new_tree(&mut runner).unwrap().current();
+        let option = (PR_ISOL_GET - 1..PR_ISOL_ENABLE + 2)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         let args = arguments().new_tree(&mut runner).unwrap().current();
         seen[match model(&mut state, (3, 7), option, args) {
             Ok(0) => 0,
@@ -122,4 +145,84 @@ fn the_strategy_reaches_every_outcome() {
         }] += 1;
     }
     assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// What the subsystems find in a round.
+fn found() -> impl Strategy<Value = Found> {
+    let reason = prop::sample::select(Left::ALL);
+    let left = prop::collection::vec(reason, 0..3).prop_map(|reasons| {
+        reasons
+            .into_iter()
+            .filter(|reason| *reason != Left::GAVE_UP)
+            .fold(Left::EMPTY, Left::union)
+    });
+
+    (left, prop::bool::weighted(0.1)).prop_map(|(left, due)| Found { left, due })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// Any number of returns, with calls that leave and enter isolation between them.
+    #[test]
+    fn returns_are_bounded_and_yielding_pauses(
+        start in any::<u32>(),
+        returns in prop::collection::vec((
+            prop::collection::vec(found(), 1..8),
+            prop::sample::select(vec![Peers::None, Peers::Kthreads, Peers::Others]),
+            prop::sample::select(vec![Class::Fair, Class::Granted, Class::RealTime]),
+            0..60_u32,
+            any::<bool>(),
+        ), 1..24),
+    ) {
+        const PAUSE: u32 = 100;
+        let supported = Supported {
+            features: Mask::from_bits_truncate(1),
+            quiesce: Quiesce::NOHZ_FULL,
+        };
+        let on = |state: State| state.enable(supported, 1).unwrap();
+        let config = Quiesce::NOHZ_FULL.bits() as usize;
+        let mut state = on(State::INITIAL.configure(supported, config).unwrap());
+        // When the thread last yielded in vain, counted from the start.
+        let (mut time, mut in_vain) = (0, None);
+
+        for (found, peers, class, passed, reconfigure) in returns {
+            let mut fake = Fake::new(found.leak());
+            time += passed;
+            fake.now = start.wrapping_add(time);
+            (fake.peers, fake.class) = (peers, class);
+            if reconfigure {
+                state = state.enable(supported, 0).unwrap();
+                state = on(state.configure(supported, config).unwrap());
+            }
+            // As the kernel keeps it between two returns.
+            state = State::from_stored(
+                state.features(),
+                state.quiesce(),
+                state.left(),
+                state.pause().end().map_or(Pause::NONE, Pause::until),
+            );
+            let mut softirqs = 0;
+            for round in 0..=ROUNDS {
+                let outcome = run(state, round, PAUSE, &mut fake);
+                let yields = outcome.work.contains(Work::YIELD);
+
+                prop_assert_eq!(outcome.done, Done::EMPTY);
+                prop_assert!(!yields || peers == Peers::Kthreads && class == Class::Fair);
+                prop_assert!(!yields || in_vain.is_none_or(|then| time >= then + PAUSE));
+                softirqs += u32::from(outcome.work.contains(Work::SOFTIRQ));
+                prop_assert!(softirqs <= u32::from(class != Class::RealTime));
+                // Only a run that does not ask for work is the last of a return.
+                prop_assert!(round < ROUNDS || outcome.work.is_empty());
+                if outcome.pause != state.pause() {
+                    prop_assert_eq!(round, ROUNDS);
+                    in_vain = Some(time);
+                }
+                state = state.record(outcome.left, outcome.pause);
+                if outcome.work.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! Deferred TLB flushes, in all interleavings of up to three CPUs.
 //!
 //! The side of the CPUs that want a flush is the kernel's own code. The side of
-//! the CPU that is to flush is transcribed from C, see `transcript.rs` for what
-//! keeps the two the same.
+//! the CPU that is to flush is transcribed from C. `transcribed.c` beside this file
+//! is the C that was transcribed, and `make check` compares it with the patches.
 //!
 //! loom models the memory model of C11, not that of the kernel: no load sees a
 //! store that comes later, so that nothing here depends on the RELEASE on the way
@@ -14,9 +14,9 @@
 mod broken;
 mod cases;
 
-use crate::tlb::{
+use crate::policy::tlb::{
     defer,
-    Word,
+    DeferWord,
     PENDING,
     USER, //
 };
@@ -57,7 +57,7 @@ const NEW: i32 = 1;
 /// `tlb_defer.state`
 struct State(AtomicI32);
 
-impl Word for State {
+impl DeferWord for State {
     fn load(&self) -> i32 {
         self.0.load(Relaxed)
     }
@@ -232,68 +232,6 @@ impl Cpu {
         self.point();
     }
 }
-
-/// What is transcribed, by function, without comments and white space.
-pub(crate) const TRANSCRIBED: &[(&str, &[&str])] = &[
-    (
-        "tlb_defer_user_enter",
-        &[
-            "if (unlikely(current->isol.uret & ISOL_F_QUIESCE_DEFER_TLB_FLUSH)) \
-             __tlb_defer_user_enter(state);",
-        ],
-    ),
-    (
-        "__tlb_defer_user_enter",
-        &[
-            "if (state != CT_STATE_USER || !static_branch_likely(&tlb_defer_key)) return;",
-            "raw_atomic_set_release(this_cpu_ptr(&tlb_defer.state), TLB_DEFER_USER);",
-        ],
-    ),
-    (
-        "tlb_defer_user_exit",
-        &[
-            "if (unlikely(x86_this_cpu_variable_test_bit(TLB_DEFER_USER_BIT, \
-             tlb_defer.state.counter))) __tlb_defer_user_exit();",
-        ],
-    ),
-    (
-        "__tlb_defer_user_exit",
-        &[
-            "atomic_t *state = this_cpu_ptr(&tlb_defer.state);",
-            "int old;",
-            "old = raw_atomic_fetch_sub(TLB_DEFER_USER, state);",
-            "if (!(old & TLB_DEFER_PENDING)) return;",
-            "tlb_defer_flush();",
-            "raw_atomic_set(state, 0);",
-        ],
-    ),
-    (
-        "tlb_defer_nmi_enter",
-        &[
-            "if (!static_branch_unlikely(&tlb_defer_key)) return false;",
-            "if (likely(!this_cpu_read(tlb_defer.state.counter))) return false;",
-            "return __tlb_defer_nmi_enter();",
-        ],
-    ),
-    (
-        "__tlb_defer_nmi_enter",
-        &[
-            "atomic_t *state = this_cpu_ptr(&tlb_defer.state);",
-            "int old = raw_atomic_read(state);",
-            "bool user = old & TLB_DEFER_USER;",
-            "if (user) old = raw_atomic_fetch_sub(TLB_DEFER_USER, state);",
-            "if (!(old & TLB_DEFER_PENDING)) return user;",
-            "tlb_defer_flush();",
-            "if (user) raw_atomic_set(state, 0);",
-            "return user;",
-        ],
-    ),
-    (
-        "tlb_defer_nmi_exit",
-        &["if (unlikely(user)) \
-             raw_atomic_set_release(this_cpu_ptr(&tlb_defer.state), TLB_DEFER_USER);"],
-    ),
-];
 
 /// For a task that wants it, with the static key on.
 impl Cpu {

@@ -6,14 +6,14 @@ use super::*;
 
 /// Takes somebody else's PENDING for one's own.
 pub(super) fn shortcut(state: &State) -> bool {
-    let now = Word::load(state);
+    let now = DeferWord::load(state);
 
     now & USER != 0 && (now & PENDING != 0 || defer(state))
 }
 
 /// Two steps, for what has to be one.
 pub(super) fn load_and_store(state: &State) -> bool {
-    let now = Word::load(state);
+    let now = DeferWord::load(state);
 
     if now & USER == 0 {
         return false;
@@ -32,7 +32,7 @@ pub(super) fn shortcut_with_barrier(state: &State) -> bool {
 /// Only looks, which is all that is to do if each entry flushes.
 pub(super) fn look(state: &State) -> bool {
     fence(SeqCst);
-    Word::load(state) & USER != 0
+    DeferWord::load(state) & USER != 0
 }
 
 pub(super) fn exit_clears_first(cpu: &Cpu) {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The numbers of the user ABI.
+//!
+//! C header: [`include/uapi/linux/prctl.h`](srctree/include/uapi/linux/prctl.h).
+
+pub(crate) use kernel::bindings::{
+    ISOL_FEATURES,
+    ISOL_F_QUIESCE_DEFER_TLB_FLUSH,
+    ISOL_F_QUIESCE_NOHZ_FULL,
+    ISOL_F_QUIESCE_ON_URET,
+    ISOL_F_QUIESCE_VMSTAT_SYNC,
+    ISOL_LEFT_GAVE_UP,
+    ISOL_LEFT_HRTIMER,
+    ISOL_LEFT_SOFTIRQ,
+    ISOL_LEFT_TICK_ALWAYS,
+    ISOL_LEFT_TICK_CLOCK_UNSTABLE,
+    ISOL_LEFT_TICK_IRQ_WORK,
+    ISOL_LEFT_TICK_OTHER,
+    ISOL_LEFT_TICK_PERF_EVENTS,
+    ISOL_LEFT_TICK_POSIX_TIMER,
+    ISOL_LEFT_TICK_RCU,
+    ISOL_LEFT_TICK_RCU_CB,
+    ISOL_LEFT_TICK_RCU_EXP,
+    ISOL_LEFT_TICK_SCHED,
+    ISOL_LEFT_TIMER,
+    ISOL_SUP_FEATURES,
+    PR_ISOL_ENABLE,
+    PR_ISOL_GET,
+    PR_ISOL_QUIESCE_CFG,
+    PR_ISOL_QUIESCE_LEFT,
+    PR_ISOL_SET,
+    PR_ISOL_SUP_QUIESCE_CFG, //
+};
