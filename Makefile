@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # The front door.  Everything is done by scripts/, with the cache outside of
 # the checkout.
 SHELL := /bin/bash
@@ -6,12 +7,12 @@ CONFIG ?= series
 export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: help setup fetch apply build boot check refresh test demo clean \
-	distclean where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit containerfile
+	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:		## make the toolchain: the host's own, or a Debian root in the cache
+setup:		## make the toolchain: the host's own, or a Debian root in the cache (no root needed)
 	@scripts/setup
 
 fetch: setup	## get the base kernel into the cache
@@ -36,7 +37,7 @@ refresh:	## fold edits into the patches that own them: INTO=NNNN for new files
 test:		## all tests that fit in an hour, from nothing
 	@scripts/test
 
-demo:		## from nothing to a table: the isolated CPU beside the stock one
+demo:		## from nothing to a table: the isolated CPU beside that of Debian's kernel
 	@scripts/demo
 
 host-test: setup	## cargo test of the policy files
@@ -48,17 +49,38 @@ kselftest: apply	## build and boot the series, run its selftests
 cost: apply	## instructions per system call and fault, stock and series
 	@scripts/test cost
 
-where: apply	## where the instructions of an isolated return go, function by function
-	@scripts/where
+cost-profile: apply	## where the instructions of an isolated return go, function by function
+	@scripts/cost-profile
 
-kunit: apply	## the KUnit tests in the debug kernel
+kunit: apply	## the KUnit tests in the debug kernel, by kunit.py
+	@scripts/test kunit
+
+debug: apply	## the selftests and CPU hotplug on the debug kernel
 	@scripts/test debug
+
+noise: apply	## what interrupts the thread, on stock and ours
+	@scripts/test noise
+
+off: apply	## with the option off, the objects that the series touches come out as on stock
+	@scripts/test off
+
+sparse: apply	## sparse on what the series touches: no new warning
+	@scripts/test sparse
+
+docs: apply	## kernel-doc, and the new documents by Sphinx: no warning
+	@scripts/test docs
+
+distro: apply	## Debian's configuration and GCC, the series switched on: builds, boots, is quiet (long)
+	@scripts/test distro
 
 rt: apply	## the selftests on PREEMPT_RT with all debug options (long)
 	@scripts/test rt
 
 tlb: apply	## deferred TLB flushes: what is seen after them (TLB_ROUNDS= for each of 20 ways)
 	@scripts/test tlb
+
+text: apply	## deferred text synchronization: who is interrupted, and what is in the text before
+	@scripts/test text
 
 x86: apply	## the entry tests of selftests/x86, on stock, ours, and isolated (long)
 	@scripts/test x86
@@ -91,6 +113,4 @@ clean:		## remove build/
 	rm -rf build
 
 distclean: clean	## remove the cache as well: toolchain, source, objects
-	cd "$${LINUX_ISOLATION_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/linux-isolation}" && \
-		rm -rf root root.tmp src obj ccache cargo cargo-target home lock toolchain
-	rm -rf rust/target
+	@scripts/distclean

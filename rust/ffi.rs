@@ -16,6 +16,8 @@ use kernel::{
 
 #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
 use crate::ffi_tlb;
+#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+use crate::policy::quiet::Seen;
 use crate::policy::{
     left::Left,
     mask::{
@@ -48,10 +50,25 @@ use crate::trace;
 static_assert!(Done::VMSTAT_FOLDED.bits() == bindings::VMSTAT_QUIESCE_FOLDED);
 static_assert!(Done::VMSTAT_CANCELLED.bits() == bindings::VMSTAT_QUIESCE_CANCELLED);
 static_assert!(Done::TLB_FLUSHED.bits() == bindings::TASK_ISOL_DONE_TLB_FLUSH);
+static_assert!(Done::TEXT_SYNCED.bits() == bindings::TASK_ISOL_DONE_TEXT_SYNC);
 static_assert!(Work::SOFTIRQ.bits() == bindings::TASK_ISOL_WORK_SOFTIRQ);
 static_assert!(Work::YIELD.bits() == bindings::TASK_ISOL_WORK_YIELD);
 static_assert!(Work::IRQ.bits() == bindings::TASK_ISOL_WORK_IRQ);
 static_assert!(Work::IRQ_WORK.bits() == bindings::TASK_ISOL_WORK_IRQ_WORK);
+static_assert!(Work::LRU.bits() == bindings::TASK_ISOL_WORK_LRU);
+#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+const _: () = {
+    use bindings::*;
+
+    assert!(Seen::TRACED.bits() == task_isol_seen_TASK_ISOL_SEEN_TRACED);
+    assert!(Seen::STOPPED.bits() == task_isol_seen_TASK_ISOL_SEEN_STOPPED);
+    assert!(Seen::TICK_PENDING.bits() == task_isol_seen_TASK_ISOL_SEEN_TICK_PENDING);
+    assert!(Seen::NOHZ_FULL.bits() == task_isol_seen_TASK_ISOL_SEEN_NOHZ_FULL);
+    assert!(Seen::DOMAIN_ISOLATED.bits() == task_isol_seen_TASK_ISOL_SEEN_DOMAIN_ISOLATED);
+    assert!(Seen::DEFERRED.bits() == task_isol_seen_TASK_ISOL_SEEN_DEFERRED);
+    assert!(Seen::VMSTAT_SETTLED.bits() == task_isol_seen_TASK_ISOL_SEEN_VMSTAT_SETTLED);
+    assert!(Seen::LRU_PENDING.bits() == task_isol_seen_TASK_ISOL_SEEN_LRU_PENDING);
+};
 
 /// How long a thread that yielded in vain does not do so again: a second.
 const YIELD_PAUSE: u32 = bindings::HZ;
@@ -77,20 +94,22 @@ fn has_nohz_full() -> bool {
     false
 }
 
-/// What this kernel can do on this machine.
-fn supported() -> Supported {
-    let mut quiesce = Quiesce::VMSTAT_SYNC;
+/// What this kernel can do on this machine, for a thread with `state`.
+fn supported(current: &Current<'_>, state: State) -> Supported {
+    let mut quiesce = Quiesce::VMSTAT_SYNC | Quiesce::LRU_DRAIN;
 
     if has_nohz_full() {
         quiesce |= Quiesce::NOHZ_FULL;
     }
     #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
-    if ffi_tlb::supported() {
-        quiesce |= Quiesce::DEFER_TLB_FLUSH;
+    {
+        quiesce |= ffi_tlb::supported();
     }
     Supported {
-        features: Features::QUIESCE_ON_URET,
+        features: Features::QUIESCE_ON_URET | BLOCKING,
         quiesce,
+        block: current.may_block(),
+        refused: current.refused(state),
     }
 }
 
@@ -100,7 +119,7 @@ fn supported() -> Supported {
 ///
 /// `isol` points to the state in the `task_struct` of the calling thread. Only this
 /// thread accesses it for as long as the value lives, and only through this value.
-struct Current<'a> {
+pub(crate) struct Current<'a> {
     isol: *mut bindings::task_isol,
     lifetime: PhantomData<(&'a mut bindings::task_isol, NotThreadSafe)>,
 }
@@ -137,7 +156,7 @@ impl Current<'_> {
     }
 
     /// The state of the thread.
-    fn load(&self) -> State {
+    pub(crate) fn load(&self) -> State {
         // SAFETY: By the type invariants, `isol` is valid, and nobody writes to it
         // concurrently.
         let stored = unsafe { *self.isol };
@@ -172,17 +191,33 @@ impl Current<'_> {
     }
 
     /// Stores `state` and makes the exit to user mode act on it.
-    fn store(&mut self, state: State) {
+    pub(crate) fn store(&mut self, state: State) {
         self.record(state);
         // SAFETY: Changes a flag of the calling thread that is only ours.
         unsafe { bindings::task_isol_set_tif(state.quiesces_on_uret()) };
     }
 }
 
+/// The feature of a kernel with a gate for at least one class.
+const BLOCKING: Features =
+    if cfg!(CONFIG_TASK_ISOLATION_BLOCK) && bindings::TASK_ISOL_BLOCK_CLASSES != 0 {
+        Features::BLOCK_INTERRUPTORS
+    } else {
+        Features::EMPTY
+    };
+
 /// The subsystems of the kernel on this CPU.
+// Not every configuration needs the proof.
+#[allow(dead_code)]
 struct ThisCpu<'a>(&'a LocalInterruptDisabled);
 
 impl Subsystems for ThisCpu<'_> {
+    fn lru_pending(&mut self) -> bool {
+        // SAFETY: By the type invariants of `LocalInterruptDisabled`, interrupts
+        // are off.
+        unsafe { bindings::lru_batches_quiesce_needed() }
+    }
+
     fn vmstat_sync(&mut self) -> Done {
         // SAFETY: By the type invariants of `LocalInterruptDisabled`, interrupts
         // are off.
@@ -190,16 +225,12 @@ impl Subsystems for ThisCpu<'_> {
     }
 
     #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
-    fn tlb_flushed(&mut self) -> Done {
-        if ffi_tlb::done_on_this_cpu(self.0) {
-            Done::TLB_FLUSHED
-        } else {
-            Done::EMPTY
-        }
+    fn deferred(&mut self) -> Done {
+        ffi_tlb::done_on_this_cpu(self.0)
     }
 
     #[cfg(not(CONFIG_TASK_ISOLATION_DEFER_TLB))]
-    fn tlb_flushed(&mut self) -> Done {
+    fn deferred(&mut self) -> Done {
         // Not supported, so nobody has configured it.
         Done::EMPTY
     }
@@ -277,6 +308,13 @@ impl Subsystems for ThisCpu<'_> {
     }
 }
 
+/// What `kernel/isolation/quiet.c` decides where `seen` is the case.
+#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+pub(crate) fn quiet_as_told(actions: Quiesce, left: Left, seen: Seen) -> bool {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::task_isol_quiet_as_told(actions.bits(), left.bits(), seen.bits()) }
+}
+
 /// Translates the reasons of `tick_nohz_full_quiesce()`.
 #[cfg(CONFIG_NO_HZ_FULL)]
 #[cold]
@@ -351,12 +389,17 @@ pub unsafe extern "C" fn task_isol_prctl(
         let operation = Operation::try_from(option as u32)?;
 
         Current::with(|current| {
-            let old = current.load();
+            let old = current.load_all();
 
-            match request::answer(old, supported(), operation, [arg2, arg3, arg4, arg5])? {
+            match request::answer(
+                old,
+                supported(current, old),
+                operation,
+                [arg2, arg3, arg4, arg5],
+            )? {
                 Answer::Value(value) => Ok(value as c_long),
                 Answer::Change(new) => {
-                    current.store(new);
+                    current.change(old, new)?;
                     if !new.features().is_empty() {
                         trace::enable(new);
                     } else if !old.features().is_empty() {
@@ -383,9 +426,9 @@ pub unsafe extern "C" fn task_isol_prctl(
 #[export]
 pub unsafe extern "C" fn task_isol_clear(reason: bindings::task_isol_reason) {
     Current::with(|current| {
-        let old = current.load();
+        let old = current.load_all();
 
-        current.store(State::INITIAL);
+        current.end(old);
         if !old.features().is_empty() {
             trace::disable(old, reason);
         }
@@ -423,4 +466,31 @@ pub unsafe extern "C" fn task_isol_quiesce(
     current.record(state.record(outcome.left, outcome.pause));
     trace::quiesce(state.quiesce(), &outcome);
     outcome.work.bits()
+}
+
+/// Runs the configured actions after `task_isol_quiet()` found nothing to settle.
+///
+/// Called as `task_isol_quiesce()`.
+///
+/// Returns whether there was something nevertheless. `vmstat_work` does not count, as
+/// another CPU may have queued it meanwhile.
+///
+/// # Safety
+///
+/// As `task_isol_quiesce()`.
+#[cfg(CONFIG_DEBUG_ENTRY)]
+#[export]
+pub unsafe extern "C" fn task_isol_recheck(isol: *mut bindings::task_isol) -> bool {
+    // SAFETY: The caller guarantees that interrupts are off. They stay so until
+    // this function returns.
+    let irqs = unsafe { LocalInterruptDisabled::assume_disabled() };
+    // SAFETY: The caller guarantees that it is the state of the calling thread.
+    let mut current = unsafe { Current::from_raw(isol) };
+    let state = current.load();
+    let outcome = quiesce::run(state, 0, YIELD_PAUSE, &mut ThisCpu(irqs));
+
+    current.record(state.record(outcome.left, outcome.pause));
+    outcome.left != state.left()
+        || !outcome.work.is_empty()
+        || !outcome.done.difference(Done::VMSTAT_CANCELLED).is_empty()
 }

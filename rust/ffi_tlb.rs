@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C calls to defer flushes of kernel translations.
+//! What C calls to leave work to CPUs in user mode.
 //!
 //! C header: [`arch/x86/include/asm/tlb_defer.h`](srctree/arch/x86/include/asm/tlb_defer.h).
 
@@ -16,13 +16,21 @@ use kernel::{
     tracepoint::declare_trace, //
 };
 
-use crate::policy::tlb;
+use crate::policy::{
+    mask::Quiesce,
+    subsystems::Done,
+    tlb::{
+        self,
+        Kind, //
+    }, //
+};
 
-static_assert!(tlb::USER as u32 == bindings::TLB_DEFER_USER);
-static_assert!(tlb::PENDING as u32 == bindings::TLB_DEFER_PENDING);
+static_assert!(Kind::Tlb.user() as u32 == Quiesce::DEFER_TLB_FLUSH.bits());
+static_assert!(Kind::Text.user() as u32 == Quiesce::DEFER_TEXT_SYNC.bits());
 
 declare_trace! {
     unsafe fn task_isol_tlb_defer(cpu: u32);
+    unsafe fn task_isol_text_defer(cpu: u32);
 }
 
 impl tlb::DeferWord for Atomic<i32> {
@@ -35,17 +43,17 @@ impl tlb::DeferWord for Atomic<i32> {
     }
 }
 
-/// Whether `ISOL_F_QUIESCE_DEFER_TLB_FLUSH` keeps its promise on this machine.
-pub(crate) fn supported() -> bool {
+/// The actions that defer work and keep their promise on this machine.
+pub(crate) fn supported() -> Quiesce {
     // SAFETY: Always safe to call.
-    unsafe { bindings::tlb_defer_supported() }
+    Quiesce::from_bits_truncate(unsafe { bindings::user_defer_supported() })
 }
 
-/// Whether this CPU did a flush that was deferred, since this was last asked.
-pub(crate) fn done_on_this_cpu(_irqs: &LocalInterruptDisabled) -> bool {
+/// What this CPU did that was deferred, since this was last asked.
+pub(crate) fn done_on_this_cpu(_irqs: &LocalInterruptDisabled) -> Done {
     // SAFETY: By the type invariants of `LocalInterruptDisabled`, interrupts are
     // off, and the thread stays on this CPU.
-    unsafe { bindings::tlb_defer_flushed() }
+    Done::from_bits_truncate(unsafe { bindings::user_defer_done() })
 }
 
 /// Leaves a flush of kernel translations to another CPU, if it is in user mode.
@@ -54,7 +62,7 @@ pub(crate) fn done_on_this_cpu(_irqs: &LocalInterruptDisabled) -> bool {
 /// CPU that would be interrupted for the flush. The CPU then flushes when it
 /// enters the kernel.
 ///
-/// * `state`: The `tlb_defer.state` of the CPU.
+/// * `state`: The `user_defer.state` of the CPU.
 /// * `cpu`: Its number, for the tracepoint.
 ///
 /// Returns `false` if the CPU has to be interrupted.
@@ -70,11 +78,42 @@ pub unsafe extern "C" fn task_isol_defer_tlb_flush(
     // SAFETY: The caller guarantees that it is valid, and that others access it
     // atomically.
     let state = unsafe { Atomic::from_ptr(&raw mut (*state).counter) };
-    let deferred = tlb::defer(state);
+    let deferred = tlb::defer(state, Kind::Tlb);
 
     if deferred {
         // SAFETY: Always safe to call.
         unsafe { task_isol_tlb_defer(cpu) };
+    }
+    deferred
+}
+
+/// Leaves it to another CPU to serialize for changed text, if it is in user mode.
+///
+/// Called with preemption disabled, after the text was changed, for each CPU that
+/// would be interrupted for that. The text must not be executed on the way from user
+/// mode to the hook. The CPU then serializes when it enters the kernel.
+///
+/// * `state`: The `user_defer.state` of the CPU.
+/// * `cpu`: Its number, for the tracepoint.
+///
+/// Returns `false` if the CPU has to be interrupted.
+///
+/// # Safety
+///
+/// `state` must be valid, and only be accessed atomically.
+#[export]
+pub unsafe extern "C" fn task_isol_defer_text_sync(
+    state: *mut bindings::atomic_t,
+    cpu: c_uint,
+) -> bool {
+    // SAFETY: The caller guarantees that it is valid, and that others access it
+    // atomically.
+    let state = unsafe { Atomic::from_ptr(&raw mut (*state).counter) };
+    let deferred = tlb::defer(state, Kind::Text);
+
+    if deferred {
+        // SAFETY: Always safe to call.
+        unsafe { task_isol_text_defer(cpu) };
     }
     deferred
 }

@@ -21,12 +21,19 @@
 //! * A *round* is a run that belongs to the same return as the one before. The
 //!   first is round 0.
 //! * *Peers* are other tasks that want to run on the CPU.
+//! * An *operation* interrupts other CPUs. Operations of a *class* are refused
+//!   together.
+//! * A *claim* of a thread on its CPU has operations refused that would interrupt it.
 //! * To *defer* is to leave a flush to another CPU, which does it on its next
 //!   kernel entry.
 //!
 //! C header: [`include/linux/task_isolation.h`](srctree/include/linux/task_isolation.h).
 
 pub mod ffi;
+#[cfg(CONFIG_TASK_ISOLATION_BLOCK)]
+pub mod ffi_block;
+#[cfg(not(CONFIG_TASK_ISOLATION_BLOCK))]
+mod ffi_noblock;
 #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
 pub mod ffi_tlb;
 // The wrappers of KUnit tests are unsafe code.

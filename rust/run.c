@@ -7,6 +7,7 @@
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
 #include <linux/lockdep.h>
+#include <linux/lru_batches.h>
 #include <linux/sched.h>
 #include <linux/task_isolation.h>
 
@@ -52,6 +53,10 @@ void task_isol_run(unsigned int work)
 	 */
 	if (work & TASK_ISOL_WORK_YIELD)
 		yield();
+
+	/* Last, as all of the above may leave pages in the batches. */
+	if (work & TASK_ISOL_WORK_LRU)
+		lru_batches_drain();
 
 	local_irq_disable();
 }

@@ -1,4 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # what is unused here is used by others
+# SPDX-License-Identifier: GPL-2.0
 # Common to all scripts: where things are, how they speak, one lock.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -76,17 +77,58 @@ lock() {
 	export ISOL_LOCKED=1
 }
 
-# logged LOG COMMAND... - run with output in a log and one dot per 25 lines.
+# Who is not root is, in a namespace of its own: what the user may do, and no more.
+can_map_users() { unshare --map-root-user --map-auto true 2>/dev/null; }
+AS_ROOT=()
+[ "$(id -u)" -eq 0 ] || AS_ROOT=(unshare --map-root-user --map-auto)
+
+# progress NAME - tells how far a command is whose output is read: lines, out of as
+# many as there were last time, and seconds, out of as many. On a terminal a line that
+# moves, elsewhere one after ten seconds, and then every half minute.
+progress() {
+	local name=$1 memo=$CACHE/progress/$1 start=$SECONDS lines=0 last_lines=0 last_seconds=0 next=0 step=30
+	local known=
+	mkdir -p "$CACHE/progress"
+	# On a bare machine, what it takes elsewhere.
+	[ -s "$memo" ] || memo=$TOP/kernel-config/progress/$1
+	if [ -s "$memo" ]; then read -r last_lines last_seconds < "$memo" || :; fi
+	[ "$last_seconds" -eq 0 ] || known=" (last time $last_seconds s)"
+	[ ! -t 1 ] || step=1
+	tell() {
+		local share=
+		# What says little is as far as its time is.
+		if [ "$last_lines" -ge 30 ]; then share=$((lines * 100 / last_lines))
+		elif [ "$last_seconds" -gt 0 ]; then share=$(((SECONDS - start) * 100 / last_seconds))
+		fi
+		[ -z "$share" ] || share=" $((share > 99 ? 99 : share))%,"
+		if [ -t 1 ]; then printf '\r\e[K     %s:%s %d s%s' "$name" "$share" $((SECONDS - start)) "$known"
+		else printf '     %s:%s %d s%s\n' "$name" "$share" $((SECONDS - start)) "$known"; fi
+	}
+	next=$((start + (step > 1 ? 10 : 2)))
+	while true; do
+		if IFS= read -r -t 1 _; then lines=$((lines + 1))
+		elif [ $? -le 128 ]; then break
+		fi
+		[ "$SECONDS" -lt "$next" ] || { tell; next=$((SECONDS + step)); }
+	done
+	[ ! -t 1 ] || printf '\r\e[K'
+	# Only what a person had to wait for is worth telling next time.
+	[ $((SECONDS - start)) -lt 5 ] || echo "$lines $((SECONDS - start))" > "$CACHE/progress/$name"
+}
+
+# logged LOG COMMAND... - run with output in a log, and tell how far it is.
 logged() {
-	local log=$LOGS/$1 rc
+	local log=$LOGS/$1 name=${PROGRESS:-${1%.log}} rc memo
 	shift
 	mkdir -p "$LOGS"
+	memo=$(cat "$CACHE/progress/$name" 2>/dev/null) || :
 	set +e
-	"$@" 2>&1 | tee "$log" |
-		awk 'NR % 25 == 0 { printf "."; fflush() } NR % 2000 == 0 { print "" } END { if (NR >= 25 && NR % 2000) print "" }'
+	"$@" 2>&1 | tee "$log" | progress "$name"
 	rc=${PIPESTATUS[0]}
 	set -e
 	if [ "$rc" -ne 0 ]; then
+		# What failed took no time worth telling.
+		if [ -n "$memo" ]; then echo "$memo" > "$CACHE/progress/$name"; else rm -f "$CACHE/progress/$name"; fi
 		tail -n 25 "$log" >&2
 		die "failed with status $rc: $*" "log: $log"
 	fi
@@ -99,6 +141,31 @@ obj_of() {
 		obj+=-$(printf %s "$KDIR" | cksum | cut -d' ' -f1)
 	fi
 	printf '%s\n' "$obj"
+}
+
+# c_files OBJ - how many C files a kernel is compiled of: what is linked, what it is
+# unpacked by, the vDSO, and objtool. Objects of an earlier configuration do not count.
+c_files() {
+	(
+		cd "$1" || exit 1
+		{
+			if [ -e vmlinux.a ]; then
+				for a in vmlinux.a lib/lib.a arch/x86/lib/lib.a; do
+					"$TOP/scripts/in-toolchain" ar t "$PWD/$a" | sed "s,^$PWD/,,; s,[^/]*\$,.&.cmd,"
+				done
+				find arch/x86/boot arch/x86/realmode arch/x86/entry/vdso tools -name '.*.o.cmd'
+				find . -name '.*.s.cmd'
+				find . -name '*.mod' -exec cat {} + | sed 's,[^/]*$,.&.cmd,'
+			else
+				find . -name '.*.o.cmd'
+			fi
+		} | sed 's,^\./,,' | sort -u | tr '\n' '\0' | xargs -0 -r grep -slE '^source_.*\.c$' | wc -l
+	)
+}
+
+# kernel_limit NAME - of how many it may be made, see kernel-config/README.md.
+kernel_limit() {
+	awk -F'|' -v n="$1" '{ gsub(/ /, "", $2); gsub(/ /, "", $3) } $2 == n { print $3 }' "$TOP/kernel-config/README.md"
 }
 
 # series_patches - the patch files in order, relative to patches/.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What becomes of the isolation of a thread that forks, execs or dies. */
 #include "isolation.h"
+#include "spinner.h"
 
 #include <libgen.h>
 #include <linux/limits.h>
@@ -15,6 +16,8 @@
 /* As exec_helper reports it. */
 #define STATE(f, q)	((f) | (q) << 3)
 #define THREADS		64
+/* Time for all of them to be isolated, also with many checks in the kernel. */
+#define START_MS	30000
 
 FIXTURE(lifecycle)
 {
@@ -253,7 +256,7 @@ static void *isolated_forever(void *arg)
 }
 
 /* Starts THREADS isolated threads in a child; returns its pid. */
-static pid_t many_isolated(struct __test_metadata *_metadata, bool exit_group, int *ready)
+static pid_t many_isolated(bool exit_group, int *ready)
 {
 	pid_t pid;
 	int i;
@@ -280,17 +283,14 @@ static pid_t many_isolated(struct __test_metadata *_metadata, bool exit_group, i
 
 TEST_F_TIMEOUT(lifecycle, kill_many_isolated_threads, 120)
 {
-	int *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int *ready = alloc_shared(sizeof(*ready));
 	int i;
 
-	ASSERT_NE(MAP_FAILED, ready);
+	ASSERT_NE(NULL, ready);
 	for (i = 0; i < 3; i++) {
-		pid_t pid = many_isolated(_metadata, false, ready);
-		int wait_ms = 0;
+		pid_t pid = many_isolated(false, ready);
 
-		while (__atomic_load_n(ready, __ATOMIC_SEQ_CST) < THREADS && wait_ms++ < 30000)
-			sleep_ms(1);
-		EXPECT_EQ(THREADS, *ready);
+		EXPECT_EQ(0, wait_for(ready, THREADS, START_MS));
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, exit_status(pid));
 	}
@@ -298,18 +298,18 @@ TEST_F_TIMEOUT(lifecycle, kill_many_isolated_threads, 120)
 
 TEST_F_TIMEOUT(lifecycle, exit_group_with_many_isolated_threads, 120)
 {
-	int *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int *ready = alloc_shared(sizeof(*ready));
 	int i;
 
-	ASSERT_NE(MAP_FAILED, ready);
+	ASSERT_NE(NULL, ready);
 	for (i = 0; i < 3; i++)
-		EXPECT_EQ(42, exit_status(many_isolated(_metadata, true, ready)));
+		EXPECT_EQ(42, exit_status(many_isolated(true, ready)));
 }
 
 /* A signal handler runs isolated, and may leave isolation. */
 static int handler_state;
 
-static void handler(int sig)
+static void handler(int sig __maybe_unused)
 {
 	__atomic_store_n(&handler_state, state_now(), __ATOMIC_RELAXED);
 	isol_enable(0);

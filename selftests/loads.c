@@ -15,6 +15,7 @@
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #define SCRATCH		"/tmp/isolation-noise"
@@ -177,6 +178,86 @@ static int threads_once(void)
 	pthread_mutex_unlock(&storm);
 	while (--i >= 0)
 		pthread_join(threads[i], NULL);
+	return ret;
+}
+
+/*
+ * A table of so many descriptors takes 8 MB of vmalloc space, in huge pages. The
+ * stacks of threads that exited before can be freed at the same time.
+ */
+#define DESCRIPTOR	1000000
+#define TABLE_KB	4000
+#define TABLES		20
+#define ORDINARY_USER	65534
+
+static const struct rlimit table_limit = { DESCRIPTOR + 1, DESCRIPTOR + 1 };
+
+static const char *table_prepare(void)
+{
+	char nr_open[32];
+	int status;
+	pid_t pid;
+
+	if (read_file("/proc/sys/fs/nr_open", nr_open, sizeof(nr_open)) <= 0 ||
+	    strtoul(nr_open, NULL, 10) <= DESCRIPTOR)
+		return "needs fs.nr_open above 1000000";
+	if (!value_of("/proc/meminfo", "VmallocUsed"))
+		return "needs VmallocUsed in /proc/meminfo";
+	pid = fork();
+	if (!pid)
+		_exit(!!setrlimit(RLIMIT_NOFILE, &table_limit));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		return "needs RLIMIT_NOFILE above 1000000";
+	return NULL;
+}
+
+/* Returns an error number. */
+static int grow_table(void)
+{
+	unsigned long before;
+
+	if (setrlimit(RLIMIT_NOFILE, &table_limit))
+		return errno;
+	if (!geteuid() && (setresgid(ORDINARY_USER, ORDINARY_USER, ORDINARY_USER) ||
+			   setresuid(ORDINARY_USER, ORDINARY_USER, ORDINARY_USER)))
+		return errno;
+	before = value_of("/proc/meminfo", "VmallocUsed");
+	if (dup2(0, DESCRIPTOR) < 0)
+		return errno;
+	return value_of("/proc/meminfo", "VmallocUsed") < before + TABLE_KB ? EIO : 0;
+}
+
+/* An ordinary user's process grows its table of descriptors, and exits. */
+static int table_once(void)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid)
+		_exit(grow_table());
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	errno = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	return errno_unless(!errno);
+}
+
+static int tables_once(void)
+{
+	int ret = 0;
+
+	for (int i = 0; i < TABLES && !ret; i++)
+		ret = table_once();
+	return ret;
+}
+
+/* One area that cannot wait among many that can. */
+static int table_and_threads_once(void)
+{
+	int ret = table_once();
+
+	for (int i = 0; i < 10 && !ret; i++)
+		ret = threads_once();
 	return ret;
 }
 
@@ -399,6 +480,20 @@ static const char *schedstats_prepare(void)
 static int schedstats_once(void)
 {
 	return toggle("/proc/sys/kernel/sched_schedstats", "1", "0");
+}
+
+#define RSEQ_DEBUG	"/sys/kernel/debug/rseq/debug"
+
+static const char *rseq_debug_prepare(void)
+{
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	return needs(RSEQ_DEBUG, "needs CONFIG_RSEQ and CONFIG_DEBUG_FS");
+}
+
+/* A static key of code on the way into the kernel, which cannot be deferred. */
+static int rseq_debug_once(void)
+{
+	return toggle(RSEQ_DEBUG, "1", "0");
 }
 
 static char hotplug_path[64];
@@ -788,7 +883,7 @@ static unsigned long sysrq_moved(void)
 	return said(text);
 }
 
-static void own_timer(int sig)
+static void own_timer(int sig __maybe_unused)
 {
 	count(1);
 }
@@ -846,6 +941,8 @@ static int own_memory_own(void)
 	return 0;
 }
 
+#include "loads_batch.c"
+
 const struct load loads[] = {
 	{ "idle", "nothing", 1, .once = idle_once, .moved = moved_count },
 	{ "stat_refresh", "vm.stat_refresh", 20,
@@ -858,6 +955,10 @@ const struct load loads[] = {
 	  .once = compact_once, .moved = compact_moved },
 	{ "threads", "200 threads live and exit", 20,
 	  .once = threads_once, .moved = forks_moved },
+	{ "kvmalloc", "20 tables of 1,000,000 descriptors grown and freed", 20, table_prepare,
+	  .once = tables_once, .moved = moved_count, .purges = true },
+	{ "kvmalloc_threads", "one such table, and 10 times 200 threads", 20, table_prepare,
+	  .once = table_and_threads_once, .moved = moved_count, .purges = true },
 	{ "forks", "10 processes forked", 20,
 	  .once = forks_once, .moved = forks_moved },
 	{ "vmalloc", "256 MB allocated and freed by test_vmalloc", 5, vmalloc_prepare,
@@ -874,6 +975,8 @@ const struct load loads[] = {
 	  .once = tracepoint_once, .moved = traced },
 	{ "schedstats", "kernel.sched_schedstats 1, 0 (static key)", 20, schedstats_prepare,
 	  .once = schedstats_once, .moved = moved_count },
+	{ "rseq_debug", "rseq/debug 1, 0 (static key before the hook)", 20, rseq_debug_prepare,
+	  .once = rseq_debug_once, .moved = moved_count },
 	{ "hotplug", "another CPU off and on", 3, hotplug_prepare,
 	  .once = hotplug_once, .moved = moved_count },
 	{ "settimeofday", "the time set twice", 20,
@@ -887,7 +990,7 @@ const struct load loads[] = {
 	{ "msr", "an MSR of the CPU read", 20, msr_prepare, msr_finish,
 	  .once = msr_once, .moved = moved_count },
 	{ "slab_shrink", "a slab cache shrunk", 20, slab_prepare,
-	  .once = slab_once, .moved = moved_count },
+	  .again = fill_sheaves, .once = slab_once, .moved = moved_count },
 	{ "netns", "a network namespace made and unmade", 5, netns_prepare,
 	  .once = netns_once, .moved = moved_count },
 	{ "mount", "ext4 on a loop device mounted, written and unmounted", 5,
@@ -905,7 +1008,9 @@ const struct load loads[] = {
 	{ "own_timers", "ten timers of the thread itself", 1,
 	  .own = own_timers_own, .once = own_timers_once, .moved = moved_count },
 	{ "own_memory", "vm.drop_caches, the thread used page cache and mlock() before", 5,
-	  .own = own_memory_own, .once = drop_caches_once, .moved = drop_caches_moved },
+	  .own = own_memory_own, .again = fill_batches, .once = drop_caches_once,
+	  .moved = drop_caches_moved },
+	BATCH_LOADS
 };
 
 const size_t nr_loads = ARRAY_SIZE(loads);

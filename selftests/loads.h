@@ -15,12 +15,16 @@ struct load {
 	void		(*finish)(void);
 	/* In the spinner, before it is isolated. */
 	int		(*own)(void);
+	/* In the spinner, isolated, before each interference. 0 or -errno. */
+	int		(*again)(void);
 	/* The interference, on a housekeeping CPU. 0 or -errno. */
 	int		(*once)(void);
 	/* The same in a thread of the spinner's process, on a housekeeping CPU. */
 	int		(*sibling)(void);
 	/* Grows with each time that it really happened. */
 	unsigned long	(*moved)(void);
+	/* It is about purges of vmalloc space: count these as well. */
+	bool		purges;
 };
 
 extern const struct load loads[];

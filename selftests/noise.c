@@ -3,8 +3,11 @@
  * Counts what a thread that spins in user mode suffers while something else
  * goes on. Runs on any kernel.
  */
+#include "events.h"
 #include "loads.h"
-#include "trace.h"
+#include "spinner.h"
+
+#include "kselftest.h"
 
 #include <getopt.h>
 #include <pthread.h>
@@ -24,16 +27,16 @@ static const char usage[] =
 "  -v  with -e, tell about each event\n"
 "With -q, the load begins when PR_ISOL_QUIESCE_LEFT is 0, or after 10 seconds.\n"
 "Prints: noise LOAD actions=MASK [left=MASK] times=N moved=N interrupts=N ticks=N\n"
-"	switches=N [entries=N] kinds=NAME:N,...\n"
+"	switches=N [entries=N] [purges=N deferred=N] kinds=NAME:N,...\n"
+"purges are those of vmalloc space, deferred is how many of these did not interrupt the\n"
+"CPU: the difference had areas that cannot wait.\n"
 "    or: noise LOAD not run: REASON\n";
 
+/* Shared with the spinner. */
 struct shared {
-	int		ready;
-	int		step;
-	int		done;
-	int		sibling_step;
-	int		sibling_done;
-	int		error;
+	struct spinner	spinner;
+	/* A thread of its process, which sleeps between its steps. */
+	struct spinner	sibling;
 	int		left;
 	unsigned long	count;
 };
@@ -46,11 +49,15 @@ static struct {
 static struct shared *shared;
 static const struct load *load;
 
+/* Long enough for a few ticks and a grace period, shorter than the periodic vmstat work. */
+#define SETTLE_MS	300
+#define AFTER_MS	200
+
 /* How many loads were begun. */
 static int nr_row;
 
 /* An exception that QEMU logs with its registers, see -d int. */
-static void mark(unsigned int value)
+static void mark(unsigned int value __maybe_unused)
 {
 #ifdef __x86_64__
 	long ret;
@@ -67,24 +74,16 @@ static void mark(unsigned int value)
 
 static void *sibling(void *arg)
 {
+	struct spinner *sibling = &shared->sibling;
 	int step;
 
-	pin_to(0);
+	spinner_ready(sibling, pin_to(0) ? -errno : 0);
 	for (step = 1; ; step++) {
-		while (__atomic_load_n(&shared->sibling_step, __ATOMIC_ACQUIRE) < step)
+		while (spinner_load(&sibling->step) < step)
 			sleep_ms(1);
-		shared->error = -load->sibling();
-		__atomic_store_n(&shared->sibling_done, step, __ATOMIC_RELEASE);
+		spinner_done(sibling, step, load->sibling());
 	}
 	return arg;
-}
-
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /*
@@ -93,15 +92,13 @@ static double now_s(void)
  */
 static int wait_until_quiet(void)
 {
-	double start = now_s(), last;
+	uint64_t end = monotonic_ns() + 10 * NSEC_PER_SEC;
 	int left;
 
 	do {
-		last = now_s();
-		while (now_s() < last + 0.01)
-			;
+		spin_ms(10);
 		left = isol_get(PR_ISOL_QUIESCE_LEFT);
-	} while (left > 0 && now_s() < start + 10);
+	} while (left > 0 && monotonic_ns() < end);
 	return left;
 }
 
@@ -112,9 +109,11 @@ static int spinner_setup(void)
 	int ret;
 
 	if (load->sibling) {
-		ret = pthread_create(&thread, NULL, sibling, NULL);
+		ret = -pthread_create(&thread, NULL, sibling, NULL);
+		if (!ret)
+			ret = spinner_wait_ready(&shared->sibling);
 		if (ret)
-			return -ret;
+			return ret;
 	}
 	if (pin_to(opts.cpu) || (opts.fifo && sched_setscheduler(0, SCHED_FIFO, &param)))
 		return -errno;
@@ -126,43 +125,37 @@ static int spinner_setup(void)
 	return ret;
 }
 
-/* Spins in user mode. Each step is one page fault, which dirties counters. */
-static void spinner(int times)
+/* Spins in user mode. A step dirties counters by a page fault, or does what the load says. */
+static void spinner(void *arg)
 {
+	const int times = *(int *)arg;
 	const size_t size = (size_t)(times + 1) * 4096;
 	char *fresh;
-	int step;
+	int step = 0, ret;
 
-	die_with_parent();
 	fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	shared->error = fresh == MAP_FAILED ? errno : -spinner_setup();
+	ret = fresh == MAP_FAILED ? -errno : spinner_setup();
 	mark(MARK_SPINNER);
-	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
-	if (shared->error)
+	spinner_ready(&shared->spinner, ret);
+	if (ret)
 		_exit(1);
 
-	for (step = 1; ; step++) {
-		while (__atomic_load_n(&shared->step, __ATOMIC_ACQUIRE) < step)
-			;
-		touch(fresh + 4096 * (step % times));
-		__atomic_store_n(&shared->done, step, __ATOMIC_RELEASE);
+	for (;;) {
+		step = spinner_next(&shared->spinner, step);
+		if (opts.dirty)
+			touch(fresh + 4096 * (step % times));
+		spinner_done(&shared->spinner, step, load->again ? load->again() : 0);
 	}
 }
 
 static int do_once(int i)
 {
-	if (opts.dirty) {
-		__atomic_store_n(&shared->step, i, __ATOMIC_RELEASE);
-		while (__atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) < i)
-			sleep_ms(1);
-	}
+	int ret = opts.dirty || load->again ? spinner_step(&shared->spinner, i) : 0;
+
 	errno = 0;
-	if (!load->sibling)
-		return load->once();
-	__atomic_store_n(&shared->sibling_step, i, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&shared->sibling_done, __ATOMIC_ACQUIRE) < i)
-		sleep_ms(1);
-	return -shared->error;
+	if (ret)
+		return ret;
+	return load->sibling ? spinner_step(&shared->sibling, i) : load->once();
 }
 
 static const char * const events[] = {
@@ -182,15 +175,15 @@ static void tell(const char *line, double start, const char *kind)
  */
 static int count_entries(const struct trace *trace, pid_t pid, double start)
 {
-	static char buf[8 << 20];
+	static struct text events;
 	char text[24], *line, *save;
 	bool left = false;
 	int entries = 0;
 
-	if (trace_read(trace, opts.cpu, buf, sizeof(buf)))
+	if (trace_text(trace, opts.cpu, &events))
 		return -1;
 	snprintf(text, sizeof(text), "-%d ", pid);
-	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (line = strtok_r(events.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char kind[64], *p;
 
 		if (*line == '#' || !strstr(line, text))
@@ -231,37 +224,82 @@ static int count_entries(const struct trace *trace, pid_t pid, double start)
 	return entries;
 }
 
+static const char * const purge_events[] = {
+	"vmalloc/purge_vmap_area_lazy", "task_isolation/task_isol_tlb_defer", NULL
+};
+
+/* Those that there are: not each kernel can defer. */
+static const char *purges_start(struct trace *trace)
+{
+	const char *present[ARRAY_SIZE(purge_events)], *one[2] = { }, *reason;
+	int nr = 0;
+
+	for (int i = 0; purge_events[i]; i++) {
+		one[0] = purge_events[i];
+		if (trace_possible(one))
+			present[nr++] = purge_events[i];
+	}
+	present[nr] = NULL;
+	one[0] = purge_events[0];
+	if (!trace_possible(one))
+		return "needs tracefs with the events of vmalloc";
+	reason = trace_start(trace, "noise-purges", present);
+	if (!reason && nr > 1 && trace_filter(trace, purge_events[1], "cpu", opts.cpu))
+		reason = "cannot filter events";
+	return reason;
+}
+
+static bool purges_count(const struct trace *trace, int *purges, int *deferred)
+{
+	struct text text = { };
+
+	if (trace_text(trace, -1, &text))
+		return false;
+	/* It looks for areas, and may find none. */
+	*purges = events_count(text.buf, "purge_vmap_area_lazy", 0, "") -
+		  events_count(text.buf, "purge_vmap_area_lazy", 0, "num_purged=0");
+	*deferred = events_count(text.buf, "task_isol_tlb_defer", 0, "");
+	free(text.buf);
+	return true;
+}
+
 static void not_run(const char *reason)
 {
 	printf("noise %s not run: %s\n", load->name, reason);
 }
 
 /* Runs the load against a spinner that is ready. */
-static const char *measure(pid_t pid, struct trace *trace, int times)
+static const char *measure(pid_t pid, struct trace *trace, struct trace *purge_trace,
+			   int times)
 {
 	static struct noise then, now;
+	int entries = 0, purges = 0, deferred = 0, ret = 0, i;
 	unsigned long moved;
-	int entries = 0, ret = 0, i;
 	double start;
 
-	sleep_ms(300);
+	/* What the start of the spinner left to its CPU, with or without actions. */
+	sleep_ms(SETTLE_MS);
 	moved = load->moved();
-	start = now_s();
+	start = (double)monotonic_ns() / NSEC_PER_SEC;
 	/* Events begin first and end last: none of what is counted is missing. */
 	if (opts.entries)
-		trace_write(trace, "tracing_on", "1");
+		trace_on(trace, true);
+	if (load->purges)
+		trace_on(purge_trace, true);
 	if (read_noise(opts.cpu, pid, &then))
 		return "cannot read the counts";
 	mark(MARK_BEGIN);
 	for (i = 1; i <= times && !ret; i++)
 		ret = do_once(i);
 	/* What it left to others. */
-	sleep_ms(200);
+	sleep_ms(AFTER_MS);
 	mark(MARK_END);
 	if (read_noise(opts.cpu, pid, &now))
 		return "cannot read the counts";
 	if (opts.entries)
-		trace_write(trace, "tracing_on", "0");
+		trace_on(trace, false);
+	if (load->purges)
+		trace_on(purge_trace, false);
 	noise_since(&now, &then);
 	if (ret)
 		return strerror(-ret);
@@ -273,6 +311,8 @@ static const char *measure(pid_t pid, struct trace *trace, int times)
 		if (entries < 0)
 			return "too many events";
 	}
+	if (load->purges && !purges_count(purge_trace, &purges, &deferred))
+		return "too many events";
 	printf("noise %s actions=%d", load->name, opts.actions);
 	if (opts.actions)
 		printf(" left=%#x", shared->left);
@@ -280,6 +320,8 @@ static const char *measure(pid_t pid, struct trace *trace, int times)
 	       now.interrupts, now.ticks, now.switches);
 	if (opts.entries)
 		printf(" entries=%d", entries);
+	if (load->purges)
+		printf(" purges=%d deferred=%d", purges, deferred);
 	printf(" kinds=");
 	noise_print_kinds(&now);
 	printf("\n");
@@ -288,49 +330,35 @@ static const char *measure(pid_t pid, struct trace *trace, int times)
 
 static const char *run(void)
 {
-	static char text[64];
-	struct trace trace = { };
+	struct trace trace = { }, purge_trace = { };
 	const char *reason;
-	int times = opts.times ? opts.times : load->times;
+	int times = opts.times ? opts.times : load->times, ret;
 	pid_t pid;
 
 	memset(shared, 0, sizeof(*shared));
 	/* It takes a while, in which the spinner has its own events. */
 	reason = opts.entries ? trace_start(&trace, "noise", events) : NULL;
+	if (!reason && load->purges)
+		reason = purges_start(&purge_trace);
 	if (reason) {
+		trace_stop(&purge_trace);
 		trace_stop(&trace);
 		return reason;
 	}
-	pid = fork();
-	if (!pid)
-		spinner(times);
-	while (pid > 0 && !__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE))
-		sleep_ms(1);
-	if (pid < 0 || shared->error)
-		reason = strerror(pid < 0 ? errno : shared->error);
-	if (!reason && opts.entries) {
-		snprintf(text, sizeof(text), "common_pid == %d", pid);
-		trace_write(&trace, "events/raw_syscalls/sys_enter/filter", text);
-		snprintf(text, sizeof(text), "prev_pid == %d", pid);
-		trace_write(&trace, "events/sched/sched_switch/filter", text);
-	}
+	ret = spinner_start(&shared->spinner, spinner, &times);
+	if (ret)
+		reason = strerror(-ret);
+	pid = shared->spinner.pid;
+	if (!reason && opts.entries &&
+	    (trace_filter(&trace, "raw_syscalls/sys_enter", "common_pid", pid) ||
+	     trace_filter(&trace, "sched/sched_switch", "prev_pid", pid)))
+		reason = "cannot filter events";
 	if (!reason)
-		reason = measure(pid, &trace, times);
+		reason = measure(pid, &trace, &purge_trace, times);
+	trace_stop(&purge_trace);
 	trace_stop(&trace);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	spinner_stop(&shared->spinner);
 	return reason;
-}
-
-static bool wanted(const char *name, char **names)
-{
-	for (; *names; names++) {
-		if (!strcmp(*names, name) || !strcmp(*names, "all"))
-			return true;
-	}
-	return false;
 }
 
 static bool known(const char *name)
@@ -427,9 +455,8 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	load_cpu = opts.cpu;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED) {
+	shared = alloc_shared(sizeof(*shared));
+	if (!shared) {
 		perror("noise");
 		return 1;
 	}
@@ -438,7 +465,7 @@ int main(int argc, char **argv)
 		const char *reason;
 
 		load = &loads[i];
-		if (!wanted(load->name, argv + optind))
+		if (!wanted("all", argv + optind) && !wanted(load->name, argv + optind))
 			continue;
 		nr_row++;
 		if (opts.verbose)

@@ -14,7 +14,8 @@
 #define SIGNALS	100
 #define RESTARTS 1000
 #define GAPS	1000
-#define GAP	300	/* ticks that the loop does not take by itself */
+#define SETTLE_MS 500
+#define GAP	300	/* ticks: more than the loop takes, less than an interrupt does */
 
 /* The least disturbed of some batches. */
 static double per_syscall(void)
@@ -33,20 +34,13 @@ static double per_syscall(void)
 	return (double)best / CALLS;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* The value that occurs most often, which is no outlier in either direction. */
 static uint64_t most_frequent(uint64_t *values, int nr)
 {
 	int most = 0, i, j;
 	uint64_t value = 0;
 
-	qsort(values, nr, sizeof(*values), by_size);
+	qsort(values, nr, sizeof(*values), compare_u64);
 	for (i = 0; i < nr; i = j) {
 		for (j = i; j < nr && values[j] == values[i]; j++)
 			;
@@ -81,7 +75,7 @@ static double per_fault(void)
 	return most_frequent(values, FAULTS);
 }
 
-static void handler(int sig)
+static void handler(int sig __maybe_unused)
 {
 }
 
@@ -113,14 +107,15 @@ static double per_tick(void)
 	static uint64_t gaps[GAPS];
 	struct itimerspec spec = { .it_value.tv_sec = 1000 };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-	struct timespec start, now;
+	uint64_t end;
 	int nr = 0;
 	timer_t timer;
 
 	if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) ||
 	    timer_settime(timer, 0, &spec, NULL))
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	/* Some 25 ticks with HZ=250, and 100 with 1000. */
+	end = monotonic_ns() + 100 * NSEC_PER_MSEC;
 	do {
 		uint64_t last = ticks();
 
@@ -131,11 +126,9 @@ static double per_tick(void)
 				gaps[nr++] = t - last;
 			last = t;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		now.tv_sec -= start.tv_sec;
-	} while (now.tv_sec * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 100);
+	} while (monotonic_ns() < end);
 	timer_delete(timer);
-	qsort(gaps, nr, sizeof(*gaps), by_size);
+	qsort(gaps, nr, sizeof(*gaps), compare_u64);
 	return nr ? gaps[nr / 2] : 0;
 }
 
@@ -179,10 +172,14 @@ int main(void)
 	} modes[] = {
 		{ "vmstat", ISOL_F_QUIESCE_VMSTAT_SYNC },
 		{ "nohz", ISOL_F_QUIESCE_NOHZ_FULL },
-		{ "both", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL },
 		{ "defer", ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
+		{ "lru", ISOL_F_QUIESCE_LRU_DRAIN },
+		{ "text", ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
+		{ "three", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
+			   ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
 		{ "all", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
-			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
+			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
+			 ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
 	};
 	int cpus[2] = { 0, isolated_cpu() };
 
@@ -193,7 +190,8 @@ int main(void)
 			fprintf(stderr, "syscall_cost: CPU %d: %s\n", cpus[i], strerror(errno));
 			return 1;
 		}
-		sleep_ms(500);
+		/* What the way here left to the CPU, until the tick has stopped. */
+		sleep_ms(SETTLE_MS);
 		measure(cpus[i], kind, "plain");
 		for (size_t j = 0; j < ARRAY_SIZE(modes); j++) {
 			if (!isol_supports(modes[j].quiesce))

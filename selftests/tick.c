@@ -14,19 +14,14 @@ static const char usage[] =
 "  -w  milliseconds of user mode that are watched (default 50)\n"
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
 "  -f  the spinner is SCHED_FIFO\n"
-"Prints: tick WAY actions=MASK policy=fair|fifo rounds=N hit=N timer=N other=N\n"
-"	unnamed=N gave_up=N left=MASK named=REASONS\n";
-
-static bool wanted(const char *name, char **names)
-{
-	if (!*names)
-		return true;
-	for (; *names; names++) {
-		if (!strcmp(*names, name))
-			return true;
-	}
-	return false;
-}
+"Prints: tick WAY actions=MASK policy=fair|fifo rounds=N hit=N tick=N timer=N\n"
+"	other=N entries=N unnamed=N gave_up=N left=MASK named=REASONS\n"
+"  hit      rounds in which a timer interrupted user mode\n"
+"  tick     of these, the tick was said to go on\n"
+"  unnamed  of these, with a timer interrupt that was not announced\n"
+"  gave_up  of these, the thread had said that it gave up\n"
+"  other    rounds in which another task ran instead of user mode\n"
+"  timer, entries  timer interrupts and other entries from user mode\n";
 
 int main(int argc, char **argv)
 {
@@ -45,7 +40,7 @@ int main(int argc, char **argv)
 			run.window_ms = atoi(optarg);
 			break;
 		case 'q':
-			run.quiesce = strcmp(optarg, "all") ? strtoul(optarg, NULL, 0) :
+			run.quiesce = strcmp(optarg, "all") ? strtol(optarg, NULL, 0) :
 							      isol_get(PR_ISOL_SUP_QUIESCE_CFG);
 			break;
 		case 'f':
@@ -62,7 +57,7 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	pin_to(0);
-	for (size_t i = 0; i < TICK_WAYS; i++) {
+	for (size_t i = 0; i < tick_nr_ways; i++) {
 		const struct tick_way *way = &tick_ways[i];
 		struct tick_result result;
 		const char *error;
@@ -70,13 +65,14 @@ int main(int argc, char **argv)
 		if (!wanted(way->name, argv + optind) || (run.fifo && way->not_fifo))
 			continue;
 		error = tick_measure(&run, way, &result);
-		printf("tick %s actions=%#lx policy=%s rounds=%u hit=%u timer=%u other=%u ",
+		printf("tick %s actions=%#lx policy=%s rounds=%d hit=%d tick=%d timer=%d ",
 		       way->name, run.quiesce, run.fifo ? "fifo" : "fair", result.rounds,
-		       result.hit, result.timer, result.other);
-		printf("unnamed=%u gave_up=%u left=%#x named=%s\n", result.unnamed,
-		       result.gave_up, result.left, *result.named ? result.named : "-");
+		       result.hit, result.tick, result.timer);
+		printf("other=%d entries=%d unnamed=%d gave_up=%d left=%#x named=%s\n",
+		       result.other, result.entries, result.unnamed, result.gave_up,
+		       result.left, *result.named ? result.named : "-");
 		if (error) {
-			fprintf(stderr, "tick: %s: round %u: %s\n",
+			fprintf(stderr, "tick: %s: round %d: %s\n",
 				way->name, result.rounds, error);
 			ret = 1;
 		}

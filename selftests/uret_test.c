@@ -3,16 +3,13 @@
  * The actions run once on every return to user mode: from system calls of
  * either kind, exceptions and interrupts. The tracepoint tells.
  */
-#include "isolation.h"
+#include "spinner.h"
+#include "trace.h"
 
 #include <linux/membarrier.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "kselftest_harness.h"
 
-#define TRACEFS	"/sys/kernel/tracing"
-#define DIR	TRACEFS "/instances/isolation_selftest"
 #define COUNT	100
 
 enum step {
@@ -21,50 +18,63 @@ enum step {
 	COMPAT,
 	SPIN,
 	LEAVE,
-	END,
 };
 
-/* Shared with the spinner, which is a process of its own. */
+/* Shared with the spinner. */
 struct shared {
-	int	ready;
-	int	step;
-	int	done;
-	bool	compat;
+	struct spinner	spinner;
+	int		cpu;
 };
 
 FIXTURE(uret)
 {
 	int		cpu;
-	pid_t		pid;
 	struct shared	*shared;
-	bool		trace;
+	struct trace	trace;
 };
 
-static void spinner(struct shared *shared, int cpu)
-{
-	char *fresh;
-	int step = 0;
+static const char * const events[] = {
+	"task_isolation", "context_tracking", "raw_syscalls/sys_enter",
+	"exceptions/page_fault_user", NULL
+};
 
-	die_with_parent();
+/*
+ * What the spinner did, by the stays in the kernel from one user mode to the next.
+ * An interrupt that hits the kernel makes none.
+ */
+struct stays {
+	int	syscalls, faults;
+	int	others;		/* interrupts */
+	int	actions;	/* how often the actions ran in all of them */
+	int	not_once;	/* stays in which they did not run exactly once */
+	int	folded;		/* stays of faults in which there was something to fold */
+};
+
+static char *fresh;
+
+static int setup(int cpu)
+{
 	if (pin_to(cpu) || syscall(SYS_membarrier,
 				   MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0))
-		_exit(1);
-	fresh = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return -errno;
+	fresh = mmap(NULL, COUNT * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 	if (fresh == MAP_FAILED)
-		_exit(1);
+		return -errno;
 	/* One fault a page. Fails where there are no huge pages. */
-	madvise(fresh, 1 << 20, MADV_NOHUGEPAGE);
-	if (isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC))
-		_exit(1);
-	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
+	madvise(fresh, COUNT * 4096, MADV_NOHUGEPAGE);
+	return isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC);
+}
 
-	while (step != END) {
-		int next;
+static void spinner(void *arg)
+{
+	struct shared *shared = arg;
+	int step = 0;
 
+	spinner_ready(&shared->spinner, setup(shared->cpu));
+	for (;;) {
 		/* Steps come in any order, and some are left out. */
-		while ((next = __atomic_load_n(&shared->step, __ATOMIC_ACQUIRE)) == step)
-			;
-		step = next;
+		step = spinner_next(&shared->spinner, step);
 		if (step == LEAVE)
 			isol_enable(0);
 		for (int i = 0; i < COUNT; i++) {
@@ -72,52 +82,17 @@ static void spinner(struct shared *shared, int cpu)
 				syscall(SYS_getppid);
 			else if (step == FAULTS)
 				touch(fresh + i * 4096);
-			else if (step == COMPAT && shared->compat)
+			else if (step == COMPAT)
 				compat_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 		}
-		__atomic_store_n(&shared->done, step, __ATOMIC_RELEASE);
+		spinner_done(&shared->spinner, step, 0);
 	}
-	_exit(0);
-}
-
-static int trace_write(const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), DIR "/%s", file);
-	return write_file(path, text);
-}
-
-/* Opening it for truncation empties the buffer. */
-static void trace_clear(void)
-{
-	close(open(DIR "/trace", O_WRONLY | O_TRUNC));
-}
-
-static int trace_filter(pid_t pid)
-{
-	char filter[64];
-
-	snprintf(filter, sizeof(filter), "common_pid == %d", pid);
-	return trace_write("events/task_isolation/filter", filter);
-}
-
-/* How often @event is in the trace. */
-static int trace_count(const char *event)
-{
-	static char buf[1 << 20];
-	int count = 0;
-	char *p;
-
-	if (read_file(DIR "/trace", buf, sizeof(buf)) < 0)
-		return -1;
-	for (p = buf; (p = strstr(p, event)); p++)
-		count++;
-	return count;
 }
 
 FIXTURE_SETUP(uret)
 {
+	const char *error;
+
 	if (!isol_present())
 		SKIP(return, NO_ISOLATION);
 	if (geteuid())
@@ -125,120 +100,159 @@ FIXTURE_SETUP(uret)
 	self->cpu = isolated_cpu();
 	if (self->cpu < 0)
 		SKIP(return, NO_CPU);
+	/* Elsewhere there are no events of context tracking. */
 	if (!cpu_is_nohz_full(self->cpu))
 		SKIP(return, NO_NOHZ_FULL);
+	if (!trace_possible(events))
+		SKIP(return, "needs tracefs, see CONFIG_ENABLE_DEFAULT_TRACERS");
 	ASSERT_EQ(0, pin_to(0));
-
-	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
-	rmdir(DIR);
-	if (mkdir(DIR, 0755))
-		SKIP(return, "no tracefs instances, see CONFIG_ENABLE_DEFAULT_TRACERS");
-	self->trace = true;
-
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->shared);
-	memset(self->shared, 0, sizeof(*self->shared));
-	self->shared->compat = have_compat();
-
-	self->pid = fork();
-	ASSERT_LE(0, self->pid);
-	if (!self->pid)
-		spinner(self->shared, self->cpu);
-	for (int i = 0; i < 5000 && !__atomic_load_n(&self->shared->ready, __ATOMIC_ACQUIRE); i++)
-		sleep_ms(1);
-	ASSERT_EQ(1, self->shared->ready);
-
-	ASSERT_EQ(0, trace_filter(self->pid));
-	ASSERT_EQ(0, trace_write("events/task_isolation/enable", "1"));
-	/* Until the tick of the spinner's CPU has stopped. */
-	sleep_ms(500);
+	error = trace_start(&self->trace, "uret", events);
+	ASSERT_EQ(NULL, error) {
+		TH_LOG("%s", error);
+	}
+	self->shared = alloc_shared(sizeof(*self->shared));
+	ASSERT_NE(NULL, self->shared);
+	self->shared->cpu = self->cpu;
+	ASSERT_EQ(0, spinner_start(&self->shared->spinner, spinner, self->shared));
 }
 
 FIXTURE_TEARDOWN(uret)
 {
-	if (self->pid > 0) {
-		kill(self->pid, SIGKILL);
-		waitpid(self->pid, NULL, 0);
-	}
-	if (self->trace) {
-		trace_write("events/task_isolation/enable", "0");
-		rmdir(DIR);
-	}
+	if (self->shared)
+		spinner_stop(&self->shared->spinner);
+	trace_stop(&self->trace);
 }
 
-/*
- * Lets the spinner do @step. Returns how often the actions ran for what it did,
- * that is without the returns from interrupts.
- */
-static int run_step(struct shared *shared, int cpu, pid_t pid, enum step step)
+/* Looks at the trace, which begins and ends in user mode. */
+static int count_stays(const struct trace *trace, int cpu, pid_t pid, struct stays *stays)
 {
-	struct noise then, now;
+	static struct text text;
+	bool in_kernel = false, syscall = false, fault = false, folded = false;
+	char who[24], *line, *save;
+	int actions = 0;
 
-	if (read_noise(cpu, pid, &then))
+	memset(stays, 0, sizeof(*stays));
+	if (trace_text(trace, cpu, &text))
 		return -1;
-	trace_clear();
-	__atomic_store_n(&shared->step, step, __ATOMIC_RELEASE);
-	for (int i = 0; i < 5000 && __atomic_load_n(&shared->done, __ATOMIC_ACQUIRE) != step; i++)
-		sleep_ms(1);
-	if (shared->done != step || read_noise(cpu, pid, &now))
-		return -1;
-	noise_since(&now, &then);
-	return trace_count("task_isol_quiesce_done:") - (int)now.interrupts;
+	snprintf(who, sizeof(who), "-%d ", pid);
+	for (line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (*line == '#' || !strstr(line, who))
+			continue;
+		if (strstr(line, " user_exit:")) {
+			in_kernel = true;
+			syscall = false;
+			fault = false;
+			folded = false;
+			actions = 0;
+		} else if (strstr(line, " sys_enter:")) {
+			syscall = true;
+		} else if (strstr(line, " page_fault_user:")) {
+			fault = true;
+		} else if (strstr(line, " task_isol_quiesce_done:")) {
+			actions++;
+			folded |= !!strstr(line, "VMSTAT_FOLDED");
+		} else if (strstr(line, " user_enter:") && in_kernel) {
+			in_kernel = false;
+			stays->syscalls += syscall;
+			stays->faults += fault;
+			stays->others += !syscall && !fault;
+			stays->actions += actions;
+			stays->not_once += actions != 1;
+			stays->folded += fault && folded;
+		}
+	}
+	return 0;
+}
+
+/* Lets the spinner do @step, and counts what it did. */
+static int run_step(struct trace *trace, struct shared *shared, enum step step,
+		    struct stays *stays)
+{
+	int ret;
+
+	trace_clear(trace);
+	trace_on(trace, true);
+	ret = spinner_step(&shared->spinner, step);
+	trace_on(trace, false);
+	return ret ? ret : count_stays(trace, shared->cpu, shared->spinner.pid, stays);
 }
 
 TEST_F(uret, system_calls)
 {
-	EXPECT_EQ(COUNT, run_step(self->shared, self->cpu, self->pid, SYSCALLS));
+	struct stays stays;
+
+	ASSERT_EQ(0, run_step(&self->trace, self->shared, SYSCALLS, &stays));
+	EXPECT_EQ(COUNT, stays.syscalls);
+	EXPECT_EQ(0, stays.faults);
+	EXPECT_EQ(0, stays.not_once);
 }
 
 TEST_F(uret, compat_system_calls)
 {
-	if (!self->shared->compat)
+	struct stays stays;
+
+	if (!have_compat())
 		SKIP(return, "no 32-bit system calls here");
-	EXPECT_EQ(COUNT, run_step(self->shared, self->cpu, self->pid, COMPAT));
+	ASSERT_EQ(0, run_step(&self->trace, self->shared, COMPAT, &stays));
+	EXPECT_EQ(COUNT, stays.syscalls);
+	EXPECT_EQ(0, stays.not_once);
 }
 
 TEST_F(uret, page_faults)
 {
-	EXPECT_EQ(COUNT, run_step(self->shared, self->cpu, self->pid, FAULTS));
+	struct stays stays;
+
+	ASSERT_EQ(0, run_step(&self->trace, self->shared, FAULTS, &stays));
+	EXPECT_EQ(COUNT, stays.faults);
+	EXPECT_EQ(0, stays.syscalls);
+	EXPECT_EQ(0, stays.not_once);
 	/* Each left something to fold. */
-	EXPECT_EQ(COUNT, trace_count("VMSTAT_FOLDED"));
+	EXPECT_EQ(COUNT, stays.folded);
 }
 
 TEST_F(uret, interrupts)
 {
-	struct noise then, now;
+	struct stays stays;
 
-	EXPECT_EQ(0, run_step(self->shared, self->cpu, self->pid, SPIN));
-	trace_clear();
-	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &then));
+	ASSERT_EQ(0, run_step(&self->trace, self->shared, SPIN, &stays));
+	EXPECT_EQ(0, stays.syscalls + stays.faults);
+
+	trace_clear(&self->trace);
+	trace_on(&self->trace, true);
 	for (int i = 0; i < COUNT; i++) {
 		ASSERT_EQ(0, syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0));
+		/* Until the last one has got back to user mode, most likely. */
 		sleep_ms(1);
 	}
-	ASSERT_EQ(0, read_noise(self->cpu, self->pid, &now));
-	noise_since(&now, &then);
-	/* membarrier() leaves out a CPU whose task went through the scheduler. */
-	EXPECT_LE(COUNT / 2, now.interrupts);
-	EXPECT_EQ(now.interrupts, trace_count("task_isol_quiesce_done:"));
+	trace_on(&self->trace, false);
+	ASSERT_EQ(0, count_stays(&self->trace, self->cpu, self->shared->spinner.pid, &stays));
+	TH_LOG("%d interrupts by %d calls", stays.others, COUNT);
+	/* Most of them hit user mode, and not the way there from the last one. */
+	EXPECT_LE(COUNT / 2, stays.others);
+	EXPECT_EQ(0, stays.syscalls + stays.faults);
+	EXPECT_EQ(0, stays.not_once);
 }
 
 /* The control, and the disabling call itself is no longer quiesced. */
 TEST_F(uret, nothing_runs_when_disabled)
 {
-	run_step(self->shared, self->cpu, self->pid, LEAVE);
-	EXPECT_EQ(0, trace_count("task_isol_quiesce_done:"));
-	EXPECT_EQ(1, trace_count("task_isol_disable: features=QUIESCE_ON_URET reason=prctl"));
+	struct stays stays;
+
+	ASSERT_EQ(0, run_step(&self->trace, self->shared, LEAVE, &stays));
+	EXPECT_EQ(COUNT + 1, stays.syscalls);
+	EXPECT_EQ(0, stays.actions);
+	EXPECT_EQ(1, trace_count(&self->trace,
+				 "task_isol_disable: features=QUIESCE_ON_URET reason=prctl"));
 }
 
 TEST_F(uret, dying_is_traced)
 {
-	trace_clear();
-	ASSERT_EQ(0, kill(self->pid, SIGKILL));
-	ASSERT_EQ(self->pid, waitpid(self->pid, NULL, 0));
-	self->pid = 0;
-	EXPECT_EQ(1, trace_count("task_isol_disable: features=QUIESCE_ON_URET reason=exit"));
+	trace_clear(&self->trace);
+	trace_on(&self->trace, true);
+	spinner_stop(&self->shared->spinner);
+	trace_on(&self->trace, false);
+	EXPECT_EQ(1, trace_count(&self->trace,
+				 "task_isol_disable: features=QUIESCE_ON_URET reason=exit"));
 }
 
 TEST_F(uret, enabling_is_traced)
@@ -254,15 +268,19 @@ TEST_F(uret, enabling_is_traced)
 			_exit(1);
 		_exit(-isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC));
 	}
-	ASSERT_EQ(0, trace_filter(pid));
-	trace_clear();
+	ASSERT_EQ(0, trace_filter(&self->trace, "task_isolation", "common_pid", pid));
+	trace_clear(&self->trace);
+	trace_on(&self->trace, true);
 	ASSERT_EQ(1, write(go[1], &byte, 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	trace_on(&self->trace, false);
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(1, trace_count("task_isol_enable: features=QUIESCE_ON_URET quiesce=VMSTAT_SYNC"));
+	EXPECT_EQ(1, trace_count(&self->trace,
+				 "task_isol_enable: features=QUIESCE_ON_URET quiesce=VMSTAT_SYNC"));
 	/* The call that enables is quiesced itself. */
-	EXPECT_LE(1, trace_count("task_isol_quiesce_done: actions=VMSTAT_SYNC"));
-	EXPECT_EQ(1, trace_count("task_isol_disable: features=QUIESCE_ON_URET reason=exit"));
+	EXPECT_LE(1, trace_count(&self->trace, "task_isol_quiesce_done: actions=VMSTAT_SYNC"));
+	EXPECT_EQ(1, trace_count(&self->trace,
+				 "task_isol_disable: features=QUIESCE_ON_URET reason=exit"));
 }
 
 TEST_HARNESS_MAIN

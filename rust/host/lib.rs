@@ -4,9 +4,12 @@
 
 #![cfg(test)]
 
+mod barrier_loom;
+mod claim_loom;
 mod model;
 #[path = "../policy/mod.rs"]
 mod policy;
+mod quiet;
 mod tlb_loom;
 /// The numbers of the user ABI, from the UAPI header as the patches make it. One that
 /// the policy does not use is reported by clippy.

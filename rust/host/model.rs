@@ -24,7 +24,10 @@ use crate::{
             Supported, //
         },
         subsystems::{
-            fake::Fake,
+            fake::{
+                Call,
+                Fake, //
+            },
             Class,
             Done,
             Found,
@@ -39,15 +42,36 @@ use proptest::prelude::*;
 
 type Outcome = Result<u32, Refusal>;
 
-/// The rules once more, as short as they can be said: `s` is `(features,
-/// quiesce)` of the thread, `sup` the same of the kernel.
-fn model(s: &mut (u32, u32), sup: (u32, u32), option: u32, a: [usize; 4]) -> Outcome {
-    let (f, q) = (sup.0 as usize, sup.1 as usize);
+/// All classes of the user ABI. The policy has no use for the name of any.
+const CLASSES: [u32; 7] = [
+    ISOL_BLOCK_HOTPLUG,
+    ISOL_BLOCK_STOP_MACHINE,
+    ISOL_BLOCK_CPU_ACCESS,
+    ISOL_BLOCK_CPUSET,
+    ISOL_BLOCK_MODULE,
+    ISOL_BLOCK_TRACE,
+    ISOL_BLOCK_KNOB,
+];
+
+/// The class that is refused, if a thread claims it.
+const REFUSED: u32 = ISOL_BLOCK_STOP_MACHINE;
+
+/// Features, quiesce actions and classes to block.
+type Masks = (u32, u32, u32);
+
+/// The rules once more, as short as they can be said: `s` is what the thread has,
+/// `sup` what the kernel supports.
+fn model(s: &mut Masks, sup: Masks, option: u32, a: [usize; 4]) -> Outcome {
+    let (f, q, b) = (sup.0 as usize, sup.1 as usize, sup.2 as usize);
     match (option, a) {
         // Nothing is left, as nothing ran.
-        (PR_ISOL_GET, [cmd @ 1..=5, 0, 0, 0]) => Ok([sup.0, s.0, sup.1, s.1, 0][cmd - 1]),
+        (PR_ISOL_GET, [cmd @ 1..=7, 0, 0, 0]) => {
+            Ok([sup.0, s.0, sup.1, s.1, 0, sup.2, s.2][cmd - 1])
+        }
+        (PR_ISOL_GET, [8, 0, 0, 0]) if s.0 & 2 != 0 => Ok(s.2 & !REFUSED),
+        (PR_ISOL_GET, [8, 0, 0, 0]) => Ok(s.2),
         (PR_ISOL_ENABLE, [m, 0, 0, 0]) | (PR_ISOL_SET, [2, m, 0, 0])
-            if m & !f == 0 && (m & 1 == 0 || s.1 != 0) =>
+            if m & !f == 0 && (m & 1 == 0 || s.1 != 0) && (m & 2 == 0 || s.2 != 0) =>
         {
             s.0 = m as u32;
             Ok(0)
@@ -55,6 +79,11 @@ fn model(s: &mut (u32, u32), sup: (u32, u32), option: u32, a: [usize; 4]) -> Out
         (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 && s.0 & 1 != 0 => Err(Refusal::Busy),
         (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 => {
             s.1 = m as u32;
+            Ok(0)
+        }
+        (PR_ISOL_SET, [7, m, 0, 0]) if m & !b == 0 && s.0 & 2 != 0 => Err(Refusal::Busy),
+        (PR_ISOL_SET, [7, m, 0, 0]) if m & !b == 0 => {
+            s.2 = m as u32;
             Ok(0)
         }
         _ => Err(Refusal::Invalid),
@@ -74,7 +103,7 @@ fn call(state: &mut State, supported: Supported, option: u32, args: [usize; 4]) 
 
 fn argument() -> impl Strategy<Value = usize> {
     prop_oneof![
-        6 => 0..9_usize,
+        6 => 0..10_usize,
         1 => (0..usize::BITS).prop_map(|bit| 1 << bit),
         1 => any::<usize>(),
     ]
@@ -97,28 +126,42 @@ proptest! {
 
     #[test]
     fn every_sequence_agrees_with_the_model(
-        sup in (0..4_u32, 0..8_u32),
+        sup in (0..8_u32, 0..32_u32, 0..128_u32),
         calls in prop::collection::vec((PR_ISOL_GET - 1..PR_ISOL_ENABLE + 2, arguments()), 1..64),
     ) {
         let supported = Supported {
             features: Mask::from_bits_truncate(sup.0),
             quiesce: Mask::from_bits_truncate(sup.1),
+            block: Mask::from_bits_truncate(sup.2),
+            refused: Mask::from_bits_truncate(REFUSED),
         };
         let mut state = State::INITIAL;
-        let mut reference = (0, 0);
+        let mut reference = (0, 0, 0);
 
         for (option, args) in calls {
             let before = state;
             let expected = model(&mut reference, sup, option, args);
             let got = call(&mut state, supported, option, args);
 
+            // As the kernel keeps it between two calls.
+            state = State::from_stored(
+                state.features(),
+                state.quiesce(),
+                state.left(),
+                state.pause(),
+            )
+            .with_stored_block(state.block());
             prop_assert_eq!(got, expected, "prctl({}, {:?})", option, args);
-            prop_assert_eq!((state.features().bits(), state.quiesce().bits()), reference);
+            prop_assert_eq!(
+                (state.features().bits(), state.quiesce().bits(), state.block().bits()),
+                reference
+            );
             if got.is_err() || option == PR_ISOL_GET {
                 prop_assert_eq!(state, before);
             }
             // Never active with nothing to do.
             prop_assert!(!state.quiesces_on_uret() || !state.quiesce().is_empty());
+            prop_assert!(!state.blocks() || !state.block().is_empty());
         }
     }
 }
@@ -129,7 +172,7 @@ fn the_strategy_reaches_every_outcome() {
 
     let mut runner = TestRunner::deterministic();
     let mut seen = [0_u32; 4];
-    let mut state = (0, 0);
+    let mut state = (0, 0, 0);
 
     for _ in 0..20_000 {
         let option = (PR_ISOL_GET - 1..PR_ISOL_ENABLE + 2)
@@ -137,7 +180,7 @@ fn the_strategy_reaches_every_outcome() {
             .unwrap()
             .current();
         let args = arguments().new_tree(&mut runner).unwrap().current();
-        seen[match model(&mut state, (3, 7), option, args) {
+        seen[match model(&mut state, (7, 31, 127), option, args) {
             Ok(0) => 0,
             Ok(_) => 1,
             Err(Refusal::Invalid) => 2,
@@ -145,6 +188,14 @@ fn the_strategy_reaches_every_outcome() {
         }] += 1;
     }
     assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// The model counts on it, and so does [`Mask`].
+#[test]
+fn classes_are_one_bit_each() {
+    for (bit, class) in CLASSES.iter().enumerate() {
+        assert_eq!(*class, 1 << bit);
+    }
 }
 
 /// What the subsystems find in a round.
@@ -179,6 +230,8 @@ proptest! {
         let supported = Supported {
             features: Mask::from_bits_truncate(1),
             quiesce: Quiesce::NOHZ_FULL,
+            block: Mask::EMPTY,
+            refused: Mask::EMPTY,
         };
         let on = |state: State| state.enable(supported, 1).unwrap();
         let config = Quiesce::NOHZ_FULL.bits() as usize;
@@ -224,5 +277,52 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// Whatever is found, and in however many rounds there is something in the batches.
+    #[test]
+    fn counters_are_folded_once_and_after_the_last_drain(
+        actions in 1..32_u32,
+        lru in prop_oneof![0..4_u32, Just(u32::MAX)],
+        found in prop::collection::vec(found(), 1..8),
+        peers in prop::sample::select(vec![Peers::None, Peers::Kthreads, Peers::Others]),
+        class in prop::sample::select(vec![Class::Fair, Class::Granted, Class::RealTime]),
+    ) {
+        let supported = Supported {
+            features: Mask::from_bits_truncate(1),
+            quiesce: Mask::from_bits_truncate(31),
+            block: Mask::EMPTY,
+            refused: Mask::EMPTY,
+        };
+        let state = State::INITIAL.configure(supported, actions as usize).unwrap();
+        let drains = state.quiesce().contains(Quiesce::LRU_DRAIN);
+        let mut fake = Fake::with_peers(found.leak(), peers);
+        let (mut drained, mut last) = (0, Work::LRU);
+
+        (fake.lru, fake.class) = (lru, class);
+        for round in 0..=ROUNDS {
+            let outcome = run(state, round, 100, &mut fake);
+
+            last = outcome.work;
+            if outcome.work.contains(Work::LRU) {
+                prop_assert!(drains);
+                prop_assert_eq!(outcome.done, Done::EMPTY);
+                prop_assert_eq!(fake.count(Call::Vmstat) + fake.count(Call::Deferred), 0);
+                drained += 1;
+            }
+            if outcome.work.is_empty() {
+                break;
+            }
+        }
+        prop_assert!(last.is_empty());
+        prop_assert_eq!(drained, if drains { lru.min(ROUNDS) } else { 0 });
+        prop_assert_eq!(
+            fake.count(Call::Vmstat) > 0,
+            state.quiesce().contains(Quiesce::VMSTAT_SYNC)
+        );
     }
 }

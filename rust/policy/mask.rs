@@ -2,8 +2,8 @@
 
 //! The bit masks of the user ABI.
 //!
-//! Features and quiesce actions are numbered independently, so both have a
-//! bit 0. They are different types here: one cannot be passed for the other.
+//! Features, quiesce actions and classes to block are numbered independently, so all
+//! have a bit 0. They are different types here: one cannot be passed for the other.
 //!
 //! C header: [`include/uapi/linux/prctl.h`](srctree/include/uapi/linux/prctl.h).
 
@@ -72,6 +72,11 @@ impl<K: Copy> Mask<K> {
         self.bits & other.bits == other.bits
     }
 
+    /// Whether any bit of `other` is set.
+    pub(crate) const fn intersects(self, other: Self) -> bool {
+        self.bits & other.bits != 0
+    }
+
     /// The bits of this set that are not in `other`.
     #[must_use]
     pub(crate) const fn difference(self, other: Self) -> Self {
@@ -109,7 +114,17 @@ pub(crate) type Features = Mask<FeatureKind>;
 impl Features {
     /// `ISOL_F_QUIESCE_ON_URET`: run the actions on every return to user mode.
     pub(crate) const QUIESCE_ON_URET: Self = Self::from_bits_truncate(uapi::ISOL_F_QUIESCE_ON_URET);
+    /// `ISOL_F_BLOCK_INTERRUPTORS`: claim the CPU.
+    pub(crate) const BLOCK_INTERRUPTORS: Self =
+        Self::from_bits_truncate(uapi::ISOL_F_BLOCK_INTERRUPTORS);
 }
+
+/// Marks [`Block`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockKind {}
+
+/// The `ISOL_BLOCK_*` classes of operations that `PR_ISOL_BLOCK_CFG` takes.
+pub(crate) type Block = Mask<BlockKind>;
 
 /// Marks [`Quiesce`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,4 +142,12 @@ impl Quiesce {
     /// to the next kernel entry.
     pub(crate) const DEFER_TLB_FLUSH: Self =
         Self::from_bits_truncate(uapi::ISOL_F_QUIESCE_DEFER_TLB_FLUSH);
+    /// `ISOL_F_QUIESCE_LRU_DRAIN`: drain the LRU batches of this CPU.
+    pub(crate) const LRU_DRAIN: Self = Self::from_bits_truncate(uapi::ISOL_F_QUIESCE_LRU_DRAIN);
+    /// `ISOL_F_QUIESCE_DEFER_TEXT_SYNC`: serialize for changed kernel text on the
+    /// next kernel entry.
+    pub(crate) const DEFER_TEXT_SYNC: Self =
+        Self::from_bits_truncate(uapi::ISOL_F_QUIESCE_DEFER_TEXT_SYNC);
+    /// The actions that leave work to the next kernel entry.
+    pub(crate) const DEFERS: Self = Self::DEFER_TLB_FLUSH.union(Self::DEFER_TEXT_SYNC);
 }

@@ -4,9 +4,15 @@
 //!
 //! Nothing in here knows about the kernel, apart from the numbers of its ABI.
 
+#[cfg(any(test, CONFIG_TASK_ISOLATION_BLOCK))]
+pub(crate) mod block;
+#[cfg(any(test, CONFIG_TASK_ISOLATION_BLOCK))]
+pub(crate) mod claim;
 pub(crate) mod left;
 pub(crate) mod mask;
 pub(crate) mod quiesce;
+#[cfg(any(test, CONFIG_TASK_ISOLATION_KUNIT_TEST))]
+pub(crate) mod quiet;
 pub(crate) mod request;
 pub(crate) mod state;
 pub(crate) mod subsystems;

@@ -62,11 +62,18 @@ pub(crate) fn run(
         pause: state.pause(),
     };
 
-    if actions.contains(Quiesce::VMSTAT_SYNC) {
-        outcome.done = subsystems.vmstat_sync();
+    // First, as draining changes the counters that are folded next. They are folded
+    // in the round after it then, once.
+    if actions.contains(Quiesce::LRU_DRAIN) && round < ROUNDS && subsystems.lru_pending() {
+        outcome.work = Work::LRU;
     }
-    if actions.contains(Quiesce::DEFER_TLB_FLUSH) {
-        outcome.done |= subsystems.tlb_flushed();
+    if outcome.work.is_empty() {
+        if actions.contains(Quiesce::VMSTAT_SYNC) {
+            outcome.done = subsystems.vmstat_sync();
+        }
+        if actions.intersects(Quiesce::DEFERS) {
+            outcome.done |= subsystems.deferred();
+        }
     }
     // Last, as it is about what the others may have left to timers.
     if actions.contains(Quiesce::NOHZ_FULL) {
@@ -151,7 +158,7 @@ fn plan_work(
         found.left |= Left::GAVE_UP;
     }
     outcome.left = found.left;
-    outcome.work = work;
+    outcome.work |= work;
 }
 
 /// The sequence, against subsystems that answer as told.
@@ -174,7 +181,8 @@ mod tests {
     const PAUSE: u32 = 100;
     const ALL: Quiesce = Quiesce::VMSTAT_SYNC
         .union(Quiesce::NOHZ_FULL)
-        .union(Quiesce::DEFER_TLB_FLUSH);
+        .union(Quiesce::DEFERS)
+        .union(Quiesce::LRU_DRAIN);
 
     const fn left(left: Left) -> Found {
         Found { left, due: false }
@@ -195,6 +203,8 @@ mod tests {
         let supported = Supported {
             features: Mask::EMPTY,
             quiesce: ALL,
+            block: Mask::EMPTY,
+            refused: Mask::EMPTY,
         };
 
         State::INITIAL
@@ -231,10 +241,12 @@ mod tests {
         assert_eq!(outcome.done, Done::VMSTAT_FOLDED);
         assert_eq!(fake.log[..2], [Some(Call::Vmstat), None]);
 
-        fake = Fake::new(&[Found::NOTHING]);
-        let outcome = run(with(Quiesce::DEFER_TLB_FLUSH), 0, PAUSE, &mut fake);
-        assert_eq!(outcome.done, Done::TLB_FLUSHED);
-        assert_eq!(fake.log[..2], [Some(Call::Tlb), None]);
+        for action in [Quiesce::DEFER_TLB_FLUSH, Quiesce::DEFER_TEXT_SYNC] {
+            fake = Fake::new(&[Found::NOTHING]);
+            let outcome = run(with(action), 0, PAUSE, &mut fake);
+            assert_eq!(outcome.done, Done::TLB_FLUSHED);
+            assert_eq!(fake.log[..2], [Some(Call::Deferred), None]);
+        }
 
         fake = Fake::new(&[Found::NOTHING]);
         let outcome = run(with(Quiesce::NOHZ_FULL), 0, PAUSE, &mut fake);
@@ -242,13 +254,58 @@ mod tests {
         assert_eq!(fake.log[..2], [Some(Call::Nohz), None]);
 
         fake = Fake::new(&[Found::NOTHING]);
+        let outcome = run(with(Quiesce::LRU_DRAIN), 0, PAUSE, &mut fake);
+        assert!(outcome.work.is_empty());
+        assert_eq!(fake.log[..2], [Some(Call::Lru), None]);
+
+        fake = Fake::new(&[Found::NOTHING]);
         let outcome = run(with(ALL), 0, PAUSE, &mut fake);
         assert_eq!(
-            fake.log[..4],
-            [Some(Call::Vmstat), Some(Call::Tlb), Some(Call::Nohz), None]
+            fake.log[..5],
+            [
+                Some(Call::Lru),
+                Some(Call::Vmstat),
+                Some(Call::Deferred),
+                Some(Call::Nohz),
+                None
+            ]
         );
         assert!(outcome.left.is_empty() && outcome.work.is_empty());
         assert_eq!(outcome.next_event, i64::MAX);
+    }
+
+    #[test]
+    fn batches_are_drained_before_counters_are_folded() {
+        let mut fake = Fake::new(&[SOFTIRQ, Found::NOTHING]);
+
+        fake.lru = 1;
+        let outcome = run(with(ALL), 0, PAUSE, &mut fake);
+        // Other work is not put off.
+        assert_eq!(outcome.work, Work::LRU | Work::SOFTIRQ);
+        assert_eq!(outcome.done, Done::EMPTY);
+        assert_eq!(fake.log[..3], [Some(Call::Lru), Some(Call::Nohz), None]);
+        let outcome = run(with(ALL), 1, PAUSE, &mut fake);
+        assert!(outcome.work.is_empty() && outcome.left.is_empty());
+        assert_eq!(fake.log[2..4], [Some(Call::Lru), Some(Call::Vmstat)]);
+    }
+
+    #[test]
+    fn draining_is_bounded_and_for_all_classes() {
+        for class in [Class::Fair, Class::Granted, Class::RealTime] {
+            let mut fake = Fake::new(&[Found::NOTHING]);
+
+            (fake.lru, fake.class) = (u32::MAX, class);
+            let (rounds, outcome) = return_to_user(&mut with(ALL), &mut fake);
+            assert_eq!((rounds, outcome.left), (ROUNDS, Left::EMPTY));
+            // Not asked for in vain when it is too late, and folded once.
+            assert_eq!(fake.count(Call::Lru), ROUNDS as usize);
+            assert_eq!(fake.count(Call::Vmstat), 1);
+        }
+        // Nobody who has not configured it drains.
+        let mut fake = Fake::new(&[Found::NOTHING]);
+        fake.lru = u32::MAX;
+        let (rounds, _) = return_to_user(&mut with(ALL.difference(Quiesce::LRU_DRAIN)), &mut fake);
+        assert_eq!((rounds, fake.count(Call::Lru)), (0, 0));
     }
 
     #[test]

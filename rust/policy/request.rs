@@ -50,6 +50,12 @@ enum Command {
     Quiesce,
     /// `PR_ISOL_QUIESCE_LEFT`.
     Left,
+    /// `PR_ISOL_SUP_BLOCK_CFG`.
+    SupportedBlock,
+    /// `PR_ISOL_BLOCK_CFG`.
+    Block,
+    /// `PR_ISOL_BLOCK_LEFT`.
+    NotRefused,
 }
 
 impl TryFrom<usize> for Command {
@@ -62,6 +68,9 @@ impl TryFrom<usize> for Command {
             Ok(uapi::PR_ISOL_SUP_QUIESCE_CFG) => Ok(Self::SupportedQuiesce),
             Ok(uapi::PR_ISOL_QUIESCE_CFG) => Ok(Self::Quiesce),
             Ok(uapi::PR_ISOL_QUIESCE_LEFT) => Ok(Self::Left),
+            Ok(uapi::PR_ISOL_SUP_BLOCK_CFG) => Ok(Self::SupportedBlock),
+            Ok(uapi::PR_ISOL_BLOCK_CFG) => Ok(Self::Block),
+            Ok(uapi::PR_ISOL_BLOCK_LEFT) => Ok(Self::NotRefused),
             _ => Err(Refusal::Invalid),
         }
     }
@@ -82,7 +91,7 @@ pub(crate) enum Answer {
 ///
 /// * [`Refusal::Invalid`] for an unknown command, a command that cannot be
 ///   set, a bit that is not supported, or an unused argument that is not zero.
-/// * [`Refusal::Busy`] as in [`State::configure`].
+/// * [`Refusal::Busy`] as in [`State::configure`] and [`State::configure_block`].
 pub(crate) fn answer(
     state: State,
     supported: Supported,
@@ -100,15 +109,21 @@ pub(crate) fn answer(
                 // next one is.
                 Command::Left if state.quiesces_on_uret() => state.left().bits(),
                 Command::Left => 0,
+                Command::SupportedBlock => supported.block.bits(),
+                Command::Block => state.block().bits(),
+                Command::NotRefused => state.not_refused(supported).bits(),
             };
             Ok(Answer::Value(value))
         }
         (Operation::Set, [command, value, 0, 0]) => match Command::try_from(command)? {
             Command::Features => state.enable(supported, value).map(Answer::Change),
             Command::Quiesce => state.configure(supported, value).map(Answer::Change),
-            Command::SupportedFeatures | Command::SupportedQuiesce | Command::Left => {
-                Err(Refusal::Invalid)
-            }
+            Command::Block => state.configure_block(supported, value).map(Answer::Change),
+            Command::SupportedFeatures
+            | Command::SupportedQuiesce
+            | Command::Left
+            | Command::SupportedBlock
+            | Command::NotRefused => Err(Refusal::Invalid),
         },
         (Operation::Enable, [mask, 0, 0, 0]) => state.enable(supported, mask).map(Answer::Change),
         _ => Err(Refusal::Invalid),
@@ -140,12 +155,18 @@ mod tests {
     const SUP_QUIESCE: usize = uapi::PR_ISOL_SUP_QUIESCE_CFG as usize;
     const QUIESCE: usize = uapi::PR_ISOL_QUIESCE_CFG as usize;
     const LEFT: usize = uapi::PR_ISOL_QUIESCE_LEFT as usize;
-    const LAST: usize = LEFT;
+    const BLOCKING: usize = uapi::ISOL_F_BLOCK_INTERRUPTORS as usize;
+    const SUP_BLOCK: usize = uapi::PR_ISOL_SUP_BLOCK_CFG as usize;
+    const BLOCK: usize = uapi::PR_ISOL_BLOCK_CFG as usize;
+    const NOT_REFUSED: usize = uapi::PR_ISOL_BLOCK_LEFT as usize;
+    const LAST: usize = NOT_REFUSED;
 
     // More than today's kernel has, so that replacing a set shows.
     const SUPPORTED: Supported = Supported {
-        features: Mask::from_bits_truncate(0b11),
+        features: Mask::from_bits_truncate(0b111),
         quiesce: Mask::from_bits_truncate(0b111),
+        block: Mask::from_bits_truncate(0b111),
+        refused: Mask::from_bits_truncate(0b010),
     };
 
     /// A thread, as `prctl()` sees it.
@@ -197,7 +218,7 @@ mod tests {
     fn supported_masks_are_returned() {
         let mut thread = Thread::new();
 
-        assert_eq!(thread.get(SUP_FEATURES), Ok(0b11));
+        assert_eq!(thread.get(SUP_FEATURES), Ok(0b111));
         assert_eq!(thread.get(SUP_QUIESCE), Ok(0b111));
     }
 
@@ -232,7 +253,7 @@ mod tests {
         let mut thread = Thread::new();
 
         assert_eq!(thread.set(SUP_FEATURES, 0), Err(Refusal::Invalid));
-        assert_eq!(thread.set(SUP_FEATURES, 0b11), Err(Refusal::Invalid));
+        assert_eq!(thread.set(SUP_FEATURES, 0b111), Err(Refusal::Invalid));
         assert_eq!(thread.set(SUP_QUIESCE, 0), Err(Refusal::Invalid));
         assert_eq!(thread.set(SUP_QUIESCE, 0b111), Err(Refusal::Invalid));
     }
@@ -264,7 +285,7 @@ mod tests {
         let mut thread = Thread::new();
 
         assert_eq!(thread.set(QUIESCE, VMSTAT), Ok(0));
-        for bit in 2..usize::BITS {
+        for bit in 3..usize::BITS {
             assert_eq!(thread.enable(1 << bit), Err(Refusal::Invalid));
             assert_eq!(thread.enable((1 << bit) | ON_URET), Err(Refusal::Invalid));
             assert_eq!(
@@ -287,12 +308,12 @@ mod tests {
         let mut thread = Thread::new();
 
         assert_eq!(thread.set(QUIESCE, VMSTAT), Ok(0));
-        assert_eq!(thread.enable(0b11), Ok(0));
-        assert_eq!(thread.get(FEATURES), Ok(0b11));
-        assert_eq!(thread.enable(0b10), Ok(0));
-        assert_eq!(thread.get(FEATURES), Ok(0b10));
+        assert_eq!(thread.enable(0b101), Ok(0));
+        assert_eq!(thread.get(FEATURES), Ok(0b101));
+        assert_eq!(thread.enable(0b100), Ok(0));
+        assert_eq!(thread.get(FEATURES), Ok(0b100));
         assert!(!thread.0.quiesces_on_uret());
-        assert_eq!(thread.enable(0b11), Ok(0));
+        assert_eq!(thread.enable(0b101), Ok(0));
         assert!(thread.0.quiesces_on_uret());
         assert_eq!(thread.enable(0), Ok(0));
         assert_eq!(thread.masks(), (Ok(0), Ok(1)));
@@ -318,10 +339,10 @@ mod tests {
         let mut thread = Thread::new();
 
         assert_eq!(thread.enable(ON_URET), Err(Refusal::Invalid));
-        assert_eq!(thread.enable(0b11), Err(Refusal::Invalid));
+        assert_eq!(thread.enable(0b101), Err(Refusal::Invalid));
         assert_eq!(thread.get(FEATURES), Ok(0));
         // Other features do not.
-        assert_eq!(thread.enable(0b10), Ok(0));
+        assert_eq!(thread.enable(0b100), Ok(0));
         assert_eq!(thread.set(QUIESCE, VMSTAT), Ok(0));
         assert_eq!(thread.enable(ON_URET), Ok(0));
     }
@@ -331,17 +352,17 @@ mod tests {
         let mut thread = Thread::new();
 
         assert_eq!(thread.set(QUIESCE, 0b011), Ok(0));
-        assert_eq!(thread.enable(0b11), Ok(0));
+        assert_eq!(thread.enable(0b101), Ok(0));
         for config in 0..8 {
             assert_eq!(thread.set(QUIESCE, config), Err(Refusal::Busy));
         }
         // A malformed request is that first.
         assert_eq!(thread.set(QUIESCE, 0b1000), Err(Refusal::Invalid));
-        assert_eq!(thread.masks(), (Ok(0b11), Ok(0b011)));
+        assert_eq!(thread.masks(), (Ok(0b101), Ok(0b011)));
         // Any other feature leaves the configuration free.
-        assert_eq!(thread.enable(0b10), Ok(0));
+        assert_eq!(thread.enable(0b100), Ok(0));
         assert_eq!(thread.set(QUIESCE, 0b100), Ok(0));
-        assert_eq!(thread.masks(), (Ok(0b10), Ok(0b100)));
+        assert_eq!(thread.masks(), (Ok(0b100), Ok(0b100)));
     }
 
     #[test]
@@ -371,9 +392,9 @@ mod tests {
 
         assert_eq!(thread.set(QUIESCE, 0b101), Ok(0));
         assert_eq!(thread.0.on_uret(), Quiesce::EMPTY);
-        assert_eq!(thread.enable(0b11), Ok(0));
+        assert_eq!(thread.enable(0b101), Ok(0));
         assert_eq!(thread.0.on_uret().bits(), 0b101);
-        assert_eq!(thread.enable(0b10), Ok(0));
+        assert_eq!(thread.enable(0b100), Ok(0));
         assert_eq!(thread.0.on_uret(), Quiesce::EMPTY);
     }
 
@@ -399,5 +420,64 @@ mod tests {
         assert_eq!(thread.enable(ON_URET), Ok(0));
         assert_eq!(thread.0.pause(), pause);
         assert_eq!(thread.get(LEFT), Ok(0));
+    }
+    #[test]
+    fn a_claim_needs_a_class() {
+        let mut thread = Thread::new();
+
+        assert_eq!(thread.enable(BLOCKING), Err(Refusal::Invalid));
+        // Neither configuration stands in for the other.
+        assert_eq!(thread.set(QUIESCE, VMSTAT), Ok(0));
+        assert_eq!(thread.enable(ON_URET | BLOCKING), Err(Refusal::Invalid));
+        assert_eq!(thread.enable(ON_URET), Ok(0));
+        assert_eq!(thread.enable(0), Ok(0));
+        assert_eq!(thread.set(QUIESCE, 0), Ok(0));
+        assert_eq!(thread.set(BLOCK, 0b101), Ok(0));
+        assert_eq!(thread.enable(ON_URET | BLOCKING), Err(Refusal::Invalid));
+        assert_eq!(thread.get(FEATURES), Ok(0));
+        assert_eq!(thread.enable(BLOCKING), Ok(0));
+        assert!(thread.0.blocks());
+        assert!(!thread.0.quiesces_on_uret());
+        // For a claim, any set of features without it is the end.
+        assert_eq!(thread.enable(0b100), Ok(0));
+        assert!(!thread.0.blocks());
+        assert_eq!(thread.get(BLOCK), Ok(0b101));
+    }
+
+    #[test]
+    fn configuring_classes_is_busy_while_claimed() {
+        let mut thread = Thread::new();
+
+        assert_eq!(thread.set(BLOCK, 0b011), Ok(0));
+        assert_eq!(thread.enable(BLOCKING), Ok(0));
+        for config in 0..8 {
+            assert_eq!(thread.set(BLOCK, config), Err(Refusal::Busy));
+        }
+        for bit in 3..usize::BITS {
+            assert_eq!(thread.set(BLOCK, 1 << bit), Err(Refusal::Invalid));
+        }
+        assert_eq!(thread.get(BLOCK), Ok(0b011));
+        // The two features are independent.
+        assert_eq!(thread.set(QUIESCE, VMSTAT), Ok(0));
+        assert_eq!(thread.enable(ON_URET | BLOCKING), Ok(0));
+        assert_eq!(thread.set(QUIESCE, 0), Err(Refusal::Busy));
+        assert_eq!(thread.enable(ON_URET), Ok(0));
+        assert_eq!(thread.set(BLOCK, 0b100), Ok(0));
+        assert_eq!(thread.masks(), (Ok(1), Ok(1)));
+    }
+
+    #[test]
+    fn classes_that_are_not_refused_are_told() {
+        let mut thread = Thread::new();
+
+        assert_eq!(thread.get(SUP_BLOCK), Ok(0b111));
+        assert_eq!(thread.get(NOT_REFUSED), Ok(0));
+        assert_eq!(thread.set(BLOCK, 0b110), Ok(0));
+        assert_eq!(thread.get(NOT_REFUSED), Ok(0b110));
+        assert_eq!(thread.enable(BLOCKING), Ok(0));
+        assert_eq!(thread.get(NOT_REFUSED), Ok(0b100));
+        for command in [SUP_BLOCK, NOT_REFUSED] {
+            assert_eq!(thread.set(command, 0), Err(Refusal::Invalid));
+        }
     }
 }

@@ -17,12 +17,16 @@
 //!                            (q is empty again)
 //! ```
 //!
+//! The classes to block are configured the same way: `BLOCK_CFG` is EBUSY while
+//! `BLOCK_INTERRUPTORS` is enabled, and this is EINVAL without any class.
+//!
 //! A transition returns the new state and leaves the old one alone: a request
 //! that is refused cannot have changed anything.
 
 use super::{
     left::Left,
     mask::{
+        Block,
         Features,
         Quiesce, //
     },
@@ -36,6 +40,10 @@ pub(crate) struct Supported {
     pub(crate) features: Features,
     /// The value of `PR_ISOL_SUP_QUIESCE_CFG`.
     pub(crate) quiesce: Quiesce,
+    /// The value of `PR_ISOL_SUP_BLOCK_CFG`.
+    pub(crate) block: Block,
+    /// The classes that are refused on behalf of the thread, if it claims them.
+    pub(crate) refused: Block,
 }
 
 /// Until when the thread does not yield, because that was in vain before.
@@ -73,12 +81,14 @@ impl Pause {
 /// 1. Both masks only have bits that were supported when they were set.
 /// 2. With [`Features::QUIESCE_ON_URET`], `quiesce` is not empty.
 /// 3. `left` comes from a run of just these actions, or is empty.
+/// 4. With [`Features::BLOCK_INTERRUPTORS`], `block` is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     features: Features,
     quiesce: Quiesce,
     left: Left,
     pause: Pause,
+    block: Block,
 }
 
 impl State {
@@ -89,6 +99,7 @@ impl State {
         quiesce: Quiesce::EMPTY,
         left: Left::EMPTY,
         pause: Pause::NONE,
+        block: Block::EMPTY,
     };
 
     /// Takes back a state that was stored.
@@ -107,7 +118,17 @@ impl State {
             quiesce,
             left,
             pause,
+            block: Block::EMPTY,
         }
+    }
+
+    /// Takes back the classes of a state as well, which are stored apart: only calls
+    /// need them.
+    #[cfg(any(test, CONFIG_TASK_ISOLATION_BLOCK))]
+    #[must_use]
+    pub(crate) const fn with_stored_block(self, block: Block) -> Self {
+        // INVARIANT: It held for the state that was stored.
+        Self { block, ..self }
     }
 
     /// The features that are enabled.
@@ -118,6 +139,25 @@ impl State {
     /// The actions that are configured, enabled or not.
     pub(crate) const fn quiesce(self) -> Quiesce {
         self.quiesce
+    }
+
+    /// The classes that are configured, claimed or not.
+    pub(crate) const fn block(self) -> Block {
+        self.block
+    }
+
+    /// Whether the thread claims its CPU.
+    pub(crate) const fn blocks(self) -> bool {
+        self.features.contains(Features::BLOCK_INTERRUPTORS)
+    }
+
+    /// The configured classes that are not refused right now.
+    pub(crate) const fn not_refused(self, supported: Supported) -> Block {
+        if self.blocks() {
+            self.block.difference(supported.refused)
+        } else {
+            self.block
+        }
     }
 
     /// What the actions left when they ran last.
@@ -165,19 +205,38 @@ impl State {
         })
     }
 
+    /// Configures the classes in `raw`, which replace the former ones.
+    ///
+    /// # Errors
+    ///
+    /// * [`Refusal::Invalid`] if a class is not supported.
+    /// * [`Refusal::Busy`] while the thread claims its CPU.
+    pub(crate) fn configure_block(self, supported: Supported, raw: usize) -> Result<Self, Refusal> {
+        let block = Block::checked(raw, supported.block)?;
+
+        if self.blocks() {
+            return Err(Refusal::Busy);
+        }
+        // INVARIANT: `block` is supported, and BLOCK_INTERRUPTORS is off.
+        Ok(Self { block, ..self })
+    }
+
     /// Enables the features in `raw`, which replace the former ones.
     ///
     /// # Errors
     ///
     /// [`Refusal::Invalid`] if a feature is not supported, or if it needs
-    /// actions and none are configured.
+    /// actions or classes and none are configured.
     pub(crate) fn enable(self, supported: Supported, raw: usize) -> Result<Self, Refusal> {
         let features = Features::checked(raw, supported.features)?;
 
         if features.contains(Features::QUIESCE_ON_URET) && self.quiesce.is_empty() {
             return Err(Refusal::Invalid);
         }
-        // INVARIANT: `features` is supported, `quiesce` was just checked.
+        if features.contains(Features::BLOCK_INTERRUPTORS) && self.block.is_empty() {
+            return Err(Refusal::Invalid);
+        }
+        // INVARIANT: `features` is supported, `quiesce` and `block` were just checked.
         Ok(Self {
             features,
             left: Left::EMPTY,

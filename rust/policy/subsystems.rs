@@ -25,6 +25,9 @@ impl Done {
     /// `TASK_ISOL_DONE_TLB_FLUSH`: the entry before this return did a flush that
     /// had been deferred.
     pub(crate) const TLB_FLUSHED: Self = Self::from_bits_truncate(1 << 2);
+    /// `TASK_ISOL_DONE_TEXT_SYNC`: the entry before this return serialized, which
+    /// had been deferred.
+    pub(crate) const TEXT_SYNCED: Self = Self::from_bits_truncate(1 << 3);
 }
 
 /// Marks [`Work`].
@@ -43,6 +46,8 @@ impl Work {
     pub(crate) const IRQ_WORK: Self = Self::from_bits_truncate(1 << 2);
     /// `TASK_ISOL_WORK_IRQ`: take an interrupt that is due.
     pub(crate) const IRQ: Self = Self::from_bits_truncate(1 << 3);
+    /// `TASK_ISOL_WORK_LRU`: drain the LRU batches.
+    pub(crate) const LRU: Self = Self::from_bits_truncate(1 << 4);
 }
 
 /// What keeps the tick, or is going to interrupt.
@@ -88,12 +93,15 @@ pub(crate) enum Class {
 ///
 /// Each method is called with interrupts off and does a bounded amount of work.
 pub(crate) trait Subsystems {
+    /// Whether there is something in the batches of `ISOL_F_QUIESCE_LRU_DRAIN`.
+    fn lru_pending(&mut self) -> bool;
+
     /// Settles `ISOL_F_QUIESCE_VMSTAT_SYNC`.
     fn vmstat_sync(&mut self) -> Done;
 
-    /// Whether the last entry did a flush that had been deferred. The rest of
-    /// `ISOL_F_QUIESCE_DEFER_TLB_FLUSH` takes place later, in entry code.
-    fn tlb_flushed(&mut self) -> Done;
+    /// What the last entry did that had been deferred. The rest of the actions that
+    /// defer work takes place later, in entry code.
+    fn deferred(&mut self) -> Done;
 
     /// Settles `ISOL_F_QUIESCE_NOHZ_FULL`, as far as that needs no interrupts.
     fn nohz_full(&mut self) -> Found;
@@ -125,8 +133,9 @@ pub(crate) mod fake {
     /// A call of a subsystem.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Call {
+        Lru,
         Vmstat,
-        Tlb,
+        Deferred,
         Nohz,
         Peers,
         CpuTimers,
@@ -139,6 +148,8 @@ pub(crate) mod fake {
     pub(crate) struct Fake {
         pub(crate) log: [Option<Call>; CALLS],
         pub(crate) logged: usize,
+        /// In how many rounds there is something in the LRU batches.
+        pub(crate) lru: u32,
         pub(crate) vmstat: Done,
         /// What is found, call by call; the last one again and again.
         pub(crate) found: &'static [Found],
@@ -153,6 +164,7 @@ pub(crate) mod fake {
             Self {
                 log: [None; CALLS],
                 logged: 0,
+                lru: 0,
                 vmstat: Done::EMPTY,
                 found,
                 asked: 0,
@@ -185,13 +197,21 @@ pub(crate) mod fake {
     }
 
     impl Subsystems for Fake {
+        fn lru_pending(&mut self) -> bool {
+            let pending = self.lru > 0;
+
+            self.log(Call::Lru);
+            self.lru = self.lru.saturating_sub(1);
+            pending
+        }
+
         fn vmstat_sync(&mut self) -> Done {
             self.log(Call::Vmstat);
             self.vmstat
         }
 
-        fn tlb_flushed(&mut self) -> Done {
-            self.log(Call::Tlb);
+        fn deferred(&mut self) -> Done {
+            self.log(Call::Deferred);
             Done::TLB_FLUSHED
         }
 

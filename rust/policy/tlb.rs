@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The deferral of kernel TLB flushes, the side of the CPU that wants a flush.
+//! The deferral of work to other CPUs, the side of the CPU that wants it.
 //!
-//! The side of the CPU that is to flush is entry code, in
+//! The side of the CPU that is to do it is entry code, in
 //! `arch/x86/mm/tlb_defer.c`, and the argument why this is safe in
 //! [`Documentation/arch/x86/tlb_defer.rst`](srctree/Documentation/arch/x86/tlb_defer.rst).
 
-/// `TLB_DEFER_USER`: the CPU is in user mode, and flushes before it uses kernel
-/// translations again.
-pub(crate) const USER: i32 = 1 << 0;
-/// `TLB_DEFER_PENDING`: there is something to flush.
-pub(crate) const PENDING: i32 = 1 << 1;
+/// What can be left to a CPU in user mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `USER_DEFER_TLB`: a flush of kernel translations.
+    Tlb,
+    /// `USER_DEFER_TEXT`: to serialize, as the text of the kernel was changed.
+    Text,
+}
+
+impl Kind {
+    /// The CPU is in user mode, and does such work before anything that needs it.
+    pub(crate) const fn user(self) -> i32 {
+        match self {
+            Self::Tlb => 1 << 2,
+            Self::Text => 1 << 4,
+        }
+    }
+
+    /// `USER_DEFER_PENDING()`: there is such work.
+    pub(crate) const fn pending(self) -> i32 {
+        self.user() << 1
+    }
+}
 
 /// The word that two CPUs share.
 pub(crate) trait DeferWord {
@@ -25,18 +43,19 @@ pub(crate) trait DeferWord {
     fn cmpxchg(&self, old: i32, new: i32) -> Result<(), i32>;
 }
 
-/// Leaves a flush to the CPU that `word` belongs to, if it can be left to it.
+/// Leaves work to the CPU that `word` belongs to, if it can be left to it.
 ///
-/// The page tables must have been changed before. Returns `false` if the CPU is
-/// not in user mode, and must be interrupted.
-pub(crate) fn defer(word: &impl DeferWord) -> bool {
+/// The change that the work is about, of page tables for example, must have been
+/// made before. Returns `false` if the CPU is not in user mode or does not take part
+/// in this kind, and must be interrupted.
+pub(crate) fn defer(word: &impl DeferWord, kind: Kind) -> bool {
     let mut state = word.load();
 
-    while state & USER != 0 {
+    while state & kind.user() != 0 {
         // Also if it is pending already, as that is for a change of somebody
-        // else: without an ordering of its own, the flush may come before this
+        // else: without an ordering of its own, the work may be done before this
         // one's change is visible.
-        match word.cmpxchg(state, state | PENDING) {
+        match word.cmpxchg(state, state | kind.pending()) {
             Ok(()) => return true,
             Err(now) => state = now,
         }
@@ -44,7 +63,7 @@ pub(crate) fn defer(word: &impl DeferWord) -> bool {
     false
 }
 
-/// Leaving a flush to another CPU, one decision at a time. How the two CPUs get
+/// Leaving work to another CPU, one decision at a time. How the two CPUs get
 /// along is a matter of interleavings, and not for here.
 #[cfg(any(test, CONFIG_TASK_ISOLATION_KUNIT_TEST))]
 #[cfg_attr(
@@ -54,6 +73,10 @@ pub(crate) fn defer(word: &impl DeferWord) -> bool {
 mod tests {
     use super::*;
     use core::cell::Cell;
+
+    const KIND: Kind = Kind::Tlb;
+    const USER: i32 = KIND.user();
+    const PENDING: i32 = KIND.pending();
 
     /// A word that somebody else changes just before each `cmpxchg()`.
     struct Fake {
@@ -93,11 +116,11 @@ mod tests {
 
     #[test]
     fn a_cpu_in_the_kernel_is_interrupted() {
-        // PENDING alone: it is about to flush, but may have begun before.
+        // PENDING alone: it is about to do it, but may have begun before.
         for state in [0, PENDING] {
             let word = Fake::new(state, &[]);
 
-            assert!(!defer(&word));
+            assert!(!defer(&word, KIND));
             assert_eq!(word.state.get(), state);
             assert_eq!(word.exchanged.get(), 0);
         }
@@ -107,7 +130,7 @@ mod tests {
     fn a_cpu_in_user_mode_is_told() {
         let word = Fake::new(USER, &[]);
 
-        assert!(defer(&word));
+        assert!(defer(&word, KIND));
         assert_eq!(word.state.get(), USER | PENDING);
     }
 
@@ -115,7 +138,7 @@ mod tests {
     fn what_others_have_pending_is_not_relied_upon() {
         let word = Fake::new(USER | PENDING, &[]);
 
-        assert!(defer(&word));
+        assert!(defer(&word, KIND));
         assert_eq!(word.state.get(), USER | PENDING);
         // For its ordering.
         assert_eq!(word.exchanged.get(), 1);
@@ -126,9 +149,30 @@ mod tests {
         for changes in [&[0_i32][..], &[PENDING], &[USER | PENDING, 0]] {
             let word = Fake::new(USER, changes);
 
-            assert!(!defer(&word));
+            assert!(!defer(&word, KIND));
             assert_eq!(word.exchanged.get(), 0);
         }
+    }
+
+    #[test]
+    fn kinds_do_not_get_in_each_others_way() {
+        const OTHER: Kind = Kind::Text;
+        let all = KIND.user() | KIND.pending() | OTHER.user() | OTHER.pending();
+
+        assert_eq!(all.count_ones(), 4);
+        // One who does not take part in this kind.
+        for state in [OTHER.user(), OTHER.user() | OTHER.pending()] {
+            let word = Fake::new(state, &[]);
+
+            assert!(!defer(&word, KIND));
+            assert_eq!(word.state.get(), state);
+        }
+        // Both, and something of the other kind comes in between.
+        const BUSY: i32 = USER | OTHER.user() | OTHER.pending();
+        let word = Fake::new(USER | OTHER.user(), &[BUSY]);
+
+        assert!(defer(&word, KIND));
+        assert_eq!(word.state.get(), all);
     }
 
     #[test]
@@ -136,7 +180,7 @@ mod tests {
         for changes in [&[USER | PENDING][..], &[USER | PENDING, USER]] {
             let word = Fake::new(USER, changes);
 
-            assert!(defer(&word));
+            assert!(defer(&word, KIND));
             assert_eq!(word.state.get(), USER | PENDING);
             assert_eq!(word.exchanged.get(), 1);
         }

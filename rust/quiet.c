@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whether a return to user mode of an isolated thread has anything to settle. Most
+ * have nothing, and need neither the exit loop nor policy/quiesce.rs, which decides
+ * what is done otherwise.
+ */
+#include <linux/bug.h>
+#include <linux/lockdep.h>
+#include <linux/lru_batches.h>
+#include <linux/mm.h>
+#include <linux/prctl.h>
+#include <linux/sched/isolation.h>
+#include <linux/task_isolation.h>
+#include <linux/tick.h>
+#include <linux/tlb_defer.h>
+#include <linux/vmstat.h>
+
+#include <trace/events/task_isolation.h>
+
+#include "../time/tick-internal.h"
+
+/* Not zero if @what is the case. Asked for what matters only, and inlined. */
+typedef unsigned long (*sees_t)(enum task_isol_seen what, u32 seen);
+
+/* Whether there is nothing to settle apart from the tick, and from @pending. */
+static __always_inline bool is_quiet_but_tick(u32 actions, unsigned long pending, u32 seen,
+					      sees_t sees)
+{
+	if (actions & (ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_DEFER_TEXT_SYNC))
+		pending |= sees(TASK_ISOL_SEEN_DEFERRED, seen);
+
+	if (actions & ISOL_F_QUIESCE_LRU_DRAIN)
+		pending |= sees(TASK_ISOL_SEEN_LRU_PENDING, seen);
+
+	if (pending)
+		return false;
+
+	/* Last, as this is a call. */
+	if (actions & ISOL_F_QUIESCE_VMSTAT_SYNC)
+		return sees(TASK_ISOL_SEEN_VMSTAT_SETTLED, seen);
+
+	return true;
+}
+
+/* As is_quiet(), where the tick is not stopped. */
+static __always_inline bool is_quiet_ticking(u32 actions, u32 left, u32 seen, sees_t sees)
+{
+	u32 leaves = 0;
+
+	if (sees(TASK_ISOL_SEEN_NOHZ_FULL, seen)) {
+		if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
+			return false;
+	} else {
+		if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
+			leaves = ISOL_LEFT_TICK_ALWAYS;
+		if (!sees(TASK_ISOL_SEEN_DOMAIN_ISOLATED, seen))
+			actions &= ~(ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_LRU_DRAIN);
+	}
+
+	return is_quiet_but_tick(actions, left ^ leaves, seen, sees);
+}
+
+/*
+ * True only if a run of the sequence would find nothing to do, ask for nothing and
+ * leave @left. policy/quiet.rs has the same rules, and the tests compare both.
+ *
+ * What has to be zero is collected without branches. @ticking is is_quiet_ticking()
+ * out of line, which would need a frame.
+ */
+static __always_inline bool is_quiet(u32 actions, u32 left, u32 seen, sees_t sees,
+				     bool (*ticking)(u32 actions, u32 left, u32 seen))
+{
+	unsigned long pending = left;
+
+	/* The events tell of each return. */
+	if (sees(TASK_ISOL_SEEN_TRACED, seen))
+		return false;
+
+	/* Outside of idle the tick is stopped on nohz_full CPUs only. */
+	if (unlikely(!sees(TASK_ISOL_SEEN_STOPPED, seen)))
+		return ticking(actions, left, seen);
+
+	if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
+		pending |= sees(TASK_ISOL_SEEN_TICK_PENDING, seen);
+
+	return is_quiet_but_tick(actions, pending, seen, sees);
+}
+
+/* What is the case on this CPU, for current. */
+static __always_inline unsigned long on_this_cpu(enum task_isol_seen what, u32 unused)
+{
+	switch (what) {
+	case TASK_ISOL_SEEN_TRACED:
+		return trace_task_isol_quiesce_done_enabled();
+#ifdef CONFIG_NO_HZ_FULL
+	case TASK_ISOL_SEEN_STOPPED:
+		return this_cpu_ptr(&tick_cpu_sched)->flags & TS_FLAG_STOPPED;
+	case TASK_ISOL_SEEN_TICK_PENDING:
+		return tick_sched_pending(this_cpu_ptr(&tick_cpu_sched));
+#endif
+	case TASK_ISOL_SEEN_NOHZ_FULL:
+		return tick_nohz_full_cpu(smp_processor_id());
+	case TASK_ISOL_SEEN_DOMAIN_ISOLATED:
+		return cpu_is_isolated(smp_processor_id());
+	case TASK_ISOL_SEEN_DEFERRED:
+		return user_defer_untold();
+	case TASK_ISOL_SEEN_VMSTAT_SETTLED:
+		return vmstat_cpu_settled();
+	case TASK_ISOL_SEEN_LRU_PENDING:
+		return lru_batches_pending();
+	default:
+		return 0;
+	}
+}
+
+static noinline bool ticking_here(u32 actions, u32 left, u32 unused)
+{
+	return is_quiet_ticking(actions, left, 0, on_this_cpu);
+}
+
+static __always_inline bool is_quiet_here(void)
+{
+	const struct task_isol *isol = &current->isol;
+
+	return is_quiet(isol->uret, isol->quiesce_left, 0, on_this_cpu, ticking_here);
+}
+
+/**
+ * task_isol_quiet - Whether a return to user mode has nothing to settle
+ *
+ * Invoked from task_isol_settled() for a thread with TIF_TASK_ISOL. Only reads.
+ * Another CPU that sets a tick dependency or queues the vmstat work after this has
+ * looked sends an interrupt, as it does after a run of the sequence.
+ *
+ * Context: Interrupts off, RCU watches, instrumentation is allowed.
+ * Return:  False if task_isol_quiesce() has to find out what there is to do.
+ */
+bool task_isol_quiet(void)
+{
+	lockdep_assert_irqs_disabled();
+
+#ifdef CONFIG_DEBUG_ENTRY
+	/*
+	 * See what the policy finds. If it found a tick dependency that another
+	 * CPU has just set, it is seen here as well now.
+	 */
+	if (is_quiet_here() && task_isol_recheck(&current->isol)) {
+		WARN_ONCE(is_quiet_here(), "task isolation: return was not quiet\n");
+		return false;
+	}
+#endif
+	return is_quiet_here();
+}
+
+#ifdef CONFIG_TASK_ISOLATION_KUNIT_TEST
+static unsigned long as_told(enum task_isol_seen what, u32 seen)
+{
+	return seen & what;
+}
+
+static bool ticking_as_told(u32 actions, u32 left, u32 seen)
+{
+	return is_quiet_ticking(actions, left, seen, as_told);
+}
+
+/* The decision of task_isol_quiet() where TASK_ISOL_SEEN_* in @seen are the case. */
+bool task_isol_quiet_as_told(u32 actions, u32 left, u32 seen)
+{
+	return is_quiet(actions, left, seen, as_told, ticking_as_told);
+}
+#endif

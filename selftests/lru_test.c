@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ISOL_F_QUIESCE_LRU_DRAIN: lru_add_drain_all() finds nothing on a CPU whose thread
+ * drained its batches, whatever filled them and whoever calls it.
+ */
+#include "events.h"
+#include "spinner.h"
+#include "trace.h"
+
+#include "kselftest_harness.h"
+
+#include <pthread.h>
+
+#define DROP_CACHES	"/proc/sys/vm/drop_caches"
+#define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define FUNCTION	"function=lru_add_drain_per_cpu"
+#define ROUNDS		50
+#define STACK_SIZE	65536
+#define HUGE		(2UL << 20)
+#define FAULTERS	8
+/* Of all rounds of a test, and each has a page of its own. */
+#define NR_STEPS	(NR_FILLERS * ROUNDS + 1)
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+static const char * const events[] = { "workqueue/workqueue_queue_work", NULL };
+
+/* What leaves a page in a batch. */
+enum filler {
+	BY_FAULT,	/* to be added, by the fault */
+	BY_SIGNAL,	/* the same by signal delivery, which is work of the exit path */
+	BY_WRITE,	/* to be added, by a system call */
+	BY_MLOCK,	/* to be locked, by the fault */
+	BY_FREE,	/* to be freed lazily */
+	BY_READ,	/* to be activated */
+	NR_FILLERS
+};
+
+/*
+ * Grows when a page was on the LRU list already, and has now passed a batch of
+ * another kind. Without isolation the page is still in the first batch.
+ */
+static const char * const moved_by[NR_FILLERS] = {
+	[BY_FREE] = "pglazyfree ",
+	[BY_READ] = "pgactivate ",
+};
+
+/* Shared with the spinner and the witness, which are processes of their own. */
+struct shared {
+	struct spinner	spinner;
+	struct spinner	witness;
+	int		filler;
+	int		cpu;
+	int		witness_cpu;
+	int		memfd;
+	int		quiesce;
+	bool		fifo;
+};
+
+FIXTURE(lru)
+{
+	struct shared	*shared;
+	struct trace	trace;
+};
+
+FIXTURE_VARIANT(lru)
+{
+	bool	drain;
+	bool	fifo;
+};
+
+FIXTURE_VARIANT_ADD(lru, isolated)
+{
+	.drain = true,
+};
+
+/* A kworker could not even preempt it: whoever waits for one would wait for long. */
+FIXTURE_VARIANT_ADD(lru, isolated_fifo)
+{
+	.drain = true,
+	.fifo = true,
+};
+
+/* The control: isolated, without the action. */
+FIXTURE_VARIANT_ADD(lru, without_the_action)
+{
+	.drain = false,
+};
+
+/* Of the spinner: the step that it is at. */
+static struct spinner *spinner_self;
+static int spinner_at;
+
+static void step_is_done(int ret)
+{
+	spinner_done(spinner_self, spinner_at, ret);
+	spinner_at = spinner_next(spinner_self, spinner_at);
+}
+
+/* The signal frame is on a fresh stack. */
+static void handler(int sig __maybe_unused)
+{
+	step_is_done(0);
+}
+
+static char *fresh_memory(size_t size)
+{
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		_exit(1);
+	/* Fails where there are no huge pages, which is just as well. */
+	madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* Leaves @page, or page @index of @memfd, in a batch. Each call drains first. */
+static int fill(enum filler filler, char *page, int memfd, int index)
+{
+	off_t offset = index * 4096L;
+	char c = 1;
+
+	switch (filler) {
+	case BY_MLOCK:
+		/* What it finds it drains. */
+		if (mlock2(page, 4096, MLOCK_ONFAULT))
+			return -1;
+		touch(page);
+		return 0;
+	case BY_FREE:
+		touch(page);
+		return madvise(page, 4096, MADV_FREE);
+	case BY_WRITE:
+		return pwrite(memfd, &c, 1, offset) == 1 ? 0 : -1;
+	case BY_READ:
+		/* The first access is noted, the second activates. */
+		if (pwrite(memfd, &c, 1, offset) != 1 || pread(memfd, &c, 1, offset) != 1)
+			return -1;
+		return pread(memfd, &c, 1, offset) == 1 ? 0 : -1;
+	default:
+		touch(page);
+		return 0;
+	}
+}
+
+static void spinner(void *arg)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
+	stack_t stack = { .ss_size = STACK_SIZE };
+	struct shared *shared = arg;
+	char *pages, *stacks;
+
+	spinner_self = &shared->spinner;
+	pages = fresh_memory(NR_STEPS * 4096L);
+	stacks = fresh_memory(NR_STEPS * (size_t)STACK_SIZE);
+	if (pin_to(shared->cpu) || sigaction(SIGUSR1, &action, NULL))
+		_exit(1);
+	if (shared->fifo && sched_setscheduler(0, SCHED_FIFO, &param))
+		_exit(1);
+	spinner_ready(spinner_self, isol_quiesce(shared->quiesce));
+
+	spinner_at = spinner_next(spinner_self, 0);
+	for (;;) {
+		if (shared->filler == BY_SIGNAL) {
+			stack.ss_sp = stacks + spinner_at * (size_t)STACK_SIZE;
+			sigaltstack(&stack, NULL);
+			/* The handler says it is done, and waits. */
+			raise(SIGUSR1);
+			continue;
+		}
+		step_is_done(fill(shared->filler, pages + spinner_at * 4096L, shared->memfd,
+				  spinner_at) ? -errno : 0);
+	}
+}
+
+/* Has something in a batch all the time, so that each drain is seen. */
+static void witness(void *arg)
+{
+	struct shared *shared = arg;
+	char *pages = fresh_memory(NR_STEPS * 4096L);
+	int step = 0;
+
+	spinner_ready(&shared->witness, pin_to(shared->witness_cpu) ? -errno : 0);
+	for (;;) {
+		step = spinner_next(&shared->witness, step);
+		touch(pages + step * 4096L);
+		spinner_done(&shared->witness, step, 0);
+	}
+}
+
+static int other_cpu(int cpu)
+{
+	char path[64];
+
+	for (int i = 1; i < 1024; i++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d", i);
+		if (i != cpu && !access(path, F_OK))
+			return i;
+	}
+	return -1;
+}
+
+static unsigned long vm_event(const char *key)
+{
+	static struct text text;
+	char *p;
+
+	if (read_text("/proc/vmstat", &text) < 0)
+		return 0;
+	p = strstr(text.buf, key);
+	return p ? strtoul(p + strlen(key), NULL, 10) : 0;
+}
+
+/* How many work items were queued on @cpu by CPU 0, which is us, since the trace was cleared. */
+static int works_for(const struct trace *trace, int cpu)
+{
+	static struct text text;
+	char what[96];
+
+	if (trace_text(trace, 0, &text))
+		return -1;
+	snprintf(what, sizeof(what), FUNCTION " workqueue=mm_percpu_wq req_cpu=%d cpu=%d",
+		 cpu, cpu);
+	return events_count(text.buf, "workqueue_queue_work", 0, what);
+}
+
+/* A CPU that is neither ours nor the isolated one. */
+static int writer_cpu;
+
+FIXTURE_SETUP(lru)
+{
+	int quiesce = isol_get(PR_ISOL_SUP_QUIESCE_CFG);
+	const char *failed;
+	int cpu;
+
+	if (!isol_present())
+		SKIP(return, NO_ISOLATION);
+	ASSERT_TRUE(isol_supports(ISOL_F_QUIESCE_LRU_DRAIN));
+	if (geteuid())
+		SKIP(return, NO_ROOT " for tracefs");
+	cpu = isolated_cpu();
+	if (cpu < 0)
+		SKIP(return, NO_CPU);
+	if (!cpu_is_nohz_full(cpu))
+		SKIP(return, NO_NOHZ_FULL);
+	if (other_cpu(cpu) < 0)
+		SKIP(return, "needs a third CPU, to see the drains");
+	if (!trace_possible(events))
+		SKIP(return, "needs tracefs with events of workqueues");
+	ASSERT_EQ(0, pin_to(0));
+	failed = trace_start(&self->trace, "isolation_lru", events);
+	ASSERT_EQ(NULL, failed);
+
+	if (!variant->drain)
+		quiesce &= ~ISOL_F_QUIESCE_LRU_DRAIN;
+	self->shared = alloc_shared(sizeof(*self->shared));
+	ASSERT_NE(NULL, self->shared);
+	self->shared->cpu = cpu;
+	self->shared->witness_cpu = other_cpu(cpu);
+	self->shared->quiesce = quiesce;
+	self->shared->fifo = variant->fifo;
+	self->shared->memfd = syscall(SYS_memfd_create, "lru_test", 0);
+	ASSERT_LE(0, self->shared->memfd);
+	ASSERT_EQ(0, spinner_start(&self->shared->spinner, spinner, self->shared));
+	ASSERT_EQ(0, spinner_start(&self->shared->witness, witness, self->shared));
+	writer_cpu = self->shared->witness_cpu;
+}
+
+FIXTURE_TEARDOWN(lru)
+{
+	trace_stop(&self->trace);
+	if (!self->shared)
+		return;
+	spinner_stop(&self->shared->spinner);
+	spinner_stop(&self->shared->witness);
+}
+
+/*
+ * The page that was written is in a batch of another CPU, which looks as if somebody
+ * used it: a reason to drain all. What is in batches of this CPU is drained before.
+ */
+static int memfd_seal(void)
+{
+	int fd = syscall(SYS_memfd_create, "lru_test_seal", MFD_ALLOW_SEALING);
+	char c = 1;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = pin_to(writer_cpu) || pwrite(fd, &c, 1, 0) != 1 || pin_to(0) ||
+	      fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int drop_caches(void)
+{
+	return write_file(DROP_CACHES, "1");
+}
+
+static int move_pages(void)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	void *pages[] = { page };
+	int nodes[] = { 0 }, status[1];
+
+	touch(page);
+	return syscall(SYS_move_pages, 0, 1UL, pages, nodes, status, 2) ? -errno : 0;
+}
+
+static int collapse(void)
+{
+	char *p = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *huge = (char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
+	int ret;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	madvise(huge, HUGE, MADV_NOHUGEPAGE);
+	touch(huge);
+	madvise(huge, HUGE, MADV_HUGEPAGE);
+	ret = madvise(huge, HUGE, MADV_COLLAPSE) ? -errno : 0;
+	munmap(p, 2 * HUGE);
+	return ret;
+}
+
+static bool have_always(void)
+{
+	return true;
+}
+
+static bool have_move_pages(void)
+{
+	return move_pages() != -ENOSYS;
+}
+
+static bool have_collapse(void)
+{
+	return !access(THP "enabled", F_OK);
+}
+
+static const struct {
+	const char	*name;
+	bool		(*have)(void);
+	int		(*call)(void);
+} callers[] = {
+	{ "memfd_seal", have_always, memfd_seal },
+	{ "drop_caches", have_always, drop_caches },
+	{ "move_pages", have_move_pages, move_pages },
+	{ "collapse", have_collapse, collapse },
+};
+
+/* In how many rounds there was how much. */
+struct result {
+	int		rounds;
+	int		with_work;
+	int		witnessed;
+	int		switches;
+};
+
+/* @rounds times: have a batch filled, call lru_add_drain_all(), see who is woken up. */
+static int run_rounds(FIXTURE_DATA(lru) *self, enum filler filler, int (*call)(void),
+		      int rounds, struct result *result)
+{
+	struct shared *shared = self->shared;
+	struct noise then, now;
+
+	for (int i = 0; i < rounds; i++) {
+		int step = shared->spinner.step + 1, works, seen;
+
+		shared->filler = filler;
+		if (spinner_step(&shared->spinner, step) || spinner_step(&shared->witness, step))
+			return -1;
+		if (read_noise(shared->cpu, shared->spinner.pid, &then))
+			return -1;
+		trace_clear(&self->trace);
+		if (trace_on(&self->trace, true) || call() || trace_on(&self->trace, false))
+			return -1;
+		if (read_noise(shared->cpu, shared->spinner.pid, &now))
+			return -1;
+		noise_since(&now, &then);
+		works = works_for(&self->trace, shared->cpu);
+		seen = works_for(&self->trace, shared->witness_cpu);
+		if (works < 0 || seen < 0)
+			return -1;
+		result->rounds++;
+		result->with_work += works > 0;
+		result->witnessed += seen > 0;
+		result->switches += now.switches;
+	}
+	return 0;
+}
+
+#define CHECK(result)							\
+do {									\
+	/* It happened each time, and would have been noticed. */	\
+	EXPECT_EQ((result).rounds, (result).witnessed);			\
+	if (variant->drain) {						\
+		EXPECT_EQ(0, (result).with_work);			\
+		/* Another task has other reasons, and comes in few rounds. */ \
+		EXPECT_GE((result).rounds / 10, (result).switches);	\
+	} else {							\
+		EXPECT_EQ((result).rounds, (result).with_work);		\
+		EXPECT_LE((result).rounds, (result).switches);		\
+	}								\
+} while (0)
+
+/* Whatever has filled a batch. */
+TEST_F_TIMEOUT(lru, fillers, 120)
+{
+	static const char * const names[NR_FILLERS] = {
+		"fault", "signal", "write", "mlock", "free", "read",
+	};
+
+	for (int filler = 0; filler < NR_FILLERS; filler++) {
+		const char *key = moved_by[filler];
+		unsigned long before = key ? vm_event(key) : 0;
+		struct result result = { };
+
+		ASSERT_EQ(0, run_rounds(self, filler, drop_caches, ROUNDS, &result));
+		TH_LOG("%s: work in %d of %d rounds, %d forced switches", names[filler],
+		       result.with_work, result.rounds, result.switches);
+		CHECK(result);
+		if (key && variant->drain)
+			EXPECT_LE(before + ROUNDS, vm_event(key));
+	}
+}
+
+/* Whoever drains. */
+TEST_F_TIMEOUT(lru, callers, 120)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+		struct result result = { };
+
+		if (!callers[i].have()) {
+			TH_LOG("%s: not with this kernel", callers[i].name);
+			continue;
+		}
+		ASSERT_EQ(0, run_rounds(self, BY_FAULT, callers[i].call, ROUNDS, &result));
+		TH_LOG("%s: work in %d of %d rounds, %d forced switches", callers[i].name,
+		       result.with_work, result.rounds, result.switches);
+		CHECK(result);
+	}
+}
+
+struct faulters {
+	int		cpus[2];
+	int		quiesce;
+	int		stop;
+	int		running;
+	int		failed;
+	long		faults;
+};
+
+struct faulter {
+	struct faulters	*all;
+	int		cpu;
+};
+
+static void *fault_all_the_time(void *arg)
+{
+	struct faulter *me = arg;
+	struct faulters *all = me->all;
+	char *p = fresh_memory(64 * 4096);
+	long n = 0;
+
+	if (pin_to(me->cpu) || isol_quiesce(all->quiesce))
+		__atomic_store_n(&all->failed, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&all->running, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&all->stop, __ATOMIC_ACQUIRE)) {
+		touch(p + 4096 * (n++ % 64));
+		if (n % 64 == 0)
+			madvise(p, 64 * 4096, MADV_DONTNEED);
+	}
+	__atomic_add_fetch(&all->faults, n, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * lru_cache_disable() converges while isolated threads fault all the time: each call
+ * looks at each CPU once.
+ */
+TEST_F_TIMEOUT(lru, cache_disable, 120)
+{
+	struct faulters all = {
+		.quiesce = isol_get(PR_ISOL_SUP_QUIESCE_CFG),
+		.cpus = { self->shared->cpu, self->shared->witness_cpu },
+	};
+	struct faulter faulters[FAULTERS];
+	pthread_t threads[FAULTERS];
+	int max[2] = { }, sum[2] = { };
+	long slowest = 0;
+
+	if (variant->fifo)
+		SKIP(return, "no difference, and the threads would starve each other");
+	if (!have_move_pages())
+		SKIP(return, "needs CONFIG_NUMA and CONFIG_MIGRATION for move_pages()");
+	if (!variant->drain)
+		all.quiesce &= ~ISOL_F_QUIESCE_LRU_DRAIN;
+	/* The CPUs are for the threads now. */
+	spinner_stop(&self->shared->spinner);
+	spinner_stop(&self->shared->witness);
+	for (int i = 0; i < FAULTERS; i++) {
+		faulters[i] = (struct faulter){ .all = &all, .cpu = all.cpus[i % 2] };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fault_all_the_time, &faulters[i]));
+	}
+	ASSERT_EQ(0, wait_for(&all.running, FAULTERS, SPINNER_MS));
+	ASSERT_EQ(0, all.failed);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		long ms;
+		uint64_t start;
+
+		trace_clear(&self->trace);
+		ASSERT_EQ(0, trace_on(&self->trace, true));
+		start = monotonic_ns();
+		ASSERT_EQ(0, move_pages());
+		ms = (monotonic_ns() - start) / NSEC_PER_MSEC;
+		ASSERT_EQ(0, trace_on(&self->trace, false));
+		if (ms > slowest)
+			slowest = ms;
+		for (int j = 0; j < 2; j++) {
+			int works = works_for(&self->trace, all.cpus[j]);
+
+			ASSERT_LE(0, works);
+			sum[j] += works;
+			if (works > max[j])
+				max[j] = works;
+		}
+	}
+	__atomic_store_n(&all.stop, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < FAULTERS; i++)
+		pthread_join(threads[i], NULL);
+	TH_LOG("%d calls, %ld faults: %d and %d work items, slowest call %ld ms", ROUNDS,
+	       all.faults, sum[0], sum[1], slowest);
+	EXPECT_LT(1000, all.faults);
+	EXPECT_GE(1, max[0]);
+	EXPECT_GE(1, max[1]);
+	/* The work waits for its turn on the CPU at most. */
+	EXPECT_GT(10000, slowest);
+}
+
+TEST_HARNESS_MAIN
