@@ -239,7 +239,7 @@ static inline void state_schedstats(int cpu __maybe_unused, char *buf, size_t si
 	state_of(SCHEDSTATS, buf, size);
 }
 
-/* Each is done twice: to and fro. */
+/* Each is done twice: there and back. */
 static const struct operation operations[] = {
 	{ .name = "hotplug", .class = ISOL_BLOCK_HOTPLUG,
 	  .run = run_hotplug, .state = state_hotplug },

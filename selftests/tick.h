@@ -48,6 +48,7 @@ struct tick_result {
 	int		hit;		/* rounds with a timer interrupt in user mode */
 	int		tick;		/* of these, the tick was said to go on */
 	int		unnamed;	/* of these, not explained by what was left */
+	long		early_us;	/* of these, before the time that was named, at most */
 	int		gave_up;	/* of these, what was tried had not helped */
 	int		other;		/* rounds in which another task ran instead of user mode */
 	int		timer;		/* timer interrupts in user mode */

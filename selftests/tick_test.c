@@ -15,11 +15,16 @@
 /* Ten ticks with HZ=250, four with 100: the tick that goes on is in it. */
 #define WINDOW_MS	40
 /*
- * What has other reasons than the test has: the timer of the deadline server, a grace
- * period of somebody else, a host that takes the CPU away. With the action no more
- * rounds than these are interrupted, and without it more: not both can be so by chance.
+ * What has other reasons than the test has: a grace period of somebody else, a host that
+ * takes the CPU away. With the action no more rounds than these are interrupted. There
+ * were none in most runs on a busy host, and 19 or 20 without the action.
  */
 #define RARE		(ROUNDS / 4)
+/*
+ * A kworker that had to run beside a real-time thread leaves the timer of the deadline
+ * server, which is announced: it comes in a quarter of the rounds.
+ */
+#define MANY		(ROUNDS / 2)
 /* The deadline server of the fair class has a budget in each of these. */
 #define SERVER_PERIOD_MS	1000
 
@@ -174,8 +179,10 @@ static void expect_stopped(struct __test_metadata *_metadata, const struct tick_
 	 */
 	EXPECT_GE(is_slow() ? ROUNDS - 1 : RARE, result->gave_up);
 	/* The tick goes on for what stays, for a task that shares the CPU, or if it gave up. */
-	if (!way->left && !way->shares)
-		EXPECT_GE(RARE, result->hit - result->gave_up);
+	if (!way->left && !way->shares) {
+		EXPECT_GE(RARE, result->tick - result->gave_up);
+		EXPECT_GE(fifo ? MANY : RARE, result->hit - result->gave_up);
+	}
 	/*
 	 * Nor was there another task to run in user mode. What a real-time thread starves
 	 * is run by the deadline server.
@@ -206,14 +213,14 @@ TEST_F_TIMEOUT(tick, stopped_at_return, 120)
 		TH_LOG("%s: %d of %d rounds interrupted by a timer, in %d s, left %#x %s",
 		       way->name, result.hit, result.rounds, result.seconds, result.left,
 		       result.named);
-		TH_LOG("%s: tick %d, unnamed %d, gave up %d, other task %d, late %d",
-		       way->name, result.tick, result.unnamed, result.gave_up, result.other,
-		       result.late);
+		TH_LOG("%s: tick %d, unnamed %d, early %ld us, gave up %d, other task %d, late %d",
+		       way->name, result.tick, result.unnamed, result.early_us, result.gave_up,
+		       result.other, result.late);
 		ASSERT_EQ(NULL, error) {
 			TH_LOG("%s: %s", way->name, error);
 		}
 		if (!acts) {
-			EXPECT_LT(RARE, result.hit);
+			EXPECT_LT(MANY, result.hit);
 		} else if (variant->fifo && way->not_fifo_rt && is_rt()) {
 			/* irq_work/N has a priority that is not above the spinner's. */
 			EXPECT_EQ(0, result.unnamed);
@@ -364,11 +371,14 @@ static int give_ups(struct spinner *nudger, int rounds)
 	return count;
 }
 
-/* Whether the turns are enough for little work, at least if tried again. */
+/*
+ * Whether the turns are enough for little work, at least if tried again: a machine below
+ * that takes the CPU away makes the kernel thread need more of them.
+ */
 static bool need_not_give_up(struct spinner *nudger)
 {
-	for (int i = 0; i < 5; i++) {
-		if (!give_ups(nudger, ROUNDS))
+	for (int i = 0; i < 10; i++) {
+		if (!give_ups(nudger, 5))
 			return true;
 		spin_ms(PAUSE_MS + 100);
 	}
@@ -379,7 +389,7 @@ static bool need_not_give_up(struct spinner *nudger)
  * A kernel thread of the CPU with much to do: the thread goes on after a few
  * attempts, and says so. It does not try again for a second, and then it does.
  */
-TEST_F(tick, gave_up_for_a_second)
+TEST_F_TIMEOUT(tick, gave_up_for_a_second, 60)
 {
 	static const char * const no_events[] = { NULL };
 	struct trace *trace = &self->run.trace;

@@ -333,6 +333,7 @@ static void tick_spinner(void *arg)
 struct tick_window {
 	int	timer, entries;
 	bool	tick, unnamed, gave_up, other;
+	long	early_us;
 	char	named[256];
 };
 
@@ -347,6 +348,8 @@ static void tick_interrupt(struct tick_window *window, const char *named, double
 	window->gave_up |= !!strstr(named, "GAVE_UP");
 	/* The last digits of the time are not in the trace. */
 	window->unnamed |= !tick && (!*named || time < due - 0.00001);
+	if (!tick && *named && (due - time) * 1e6 > window->early_us)
+		window->early_us = (due - time) * 1e6;
 	if (*named)
 		snprintf(window->named, sizeof(window->named), "%s", named);
 }
@@ -479,6 +482,8 @@ static const char *tick_round(struct tick_run *run, int round, struct tick_resul
 	result->tick += window.tick;
 	result->unnamed += window.unnamed;
 	result->gave_up += window.gave_up;
+	if (window.early_us > result->early_us)
+		result->early_us = window.early_us;
 	result->other += window.other;
 	result->timer += window.timer;
 	result->entries += window.entries;
