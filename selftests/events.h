@@ -10,7 +10,7 @@
  * is not 0. A line is "comm-tid [cpu] flags seconds: event: text".
  */
 static inline int events_count(const char *events, const char *event, pid_t tid,
-					const char *text)
+			       const char *text)
 {
 	char name[64], thread[24];
 	int n = 0;

@@ -16,6 +16,9 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
+/* The event of returns */
+#define RETURNS		"events/task_isolation/task_isol_quiesce_done"
+
 #define STAT_REFRESH	"/proc/sys/vm/stat_refresh"
 #define TUNABLES	"GLIBC_TUNABLES"
 #define NO_RSEQ		"glibc.pthread.rseq=0"
@@ -270,7 +273,7 @@ TEST_F_TIMEOUT(quiet, flush_done, 120)
 
 	/* The first of these calls flushes. Its return is not traced. */
 	ASSERT_EQ(0, spinner_step(&caller->spinner, 1));
-	ASSERT_EQ(0, trace_write(trace, "events/task_isolation/task_isol_quiesce_done/enable", "1"));
+	ASSERT_EQ(0, trace_write(trace, RETURNS "/enable", "1"));
 	ASSERT_EQ(0, spinner_step(&caller->spinner, 2));
 	ASSERT_EQ(0, trace_on(trace, false));
 	ASSERT_EQ(0, trace_text(trace, self->run.cpu, &text));

@@ -54,7 +54,7 @@ struct tick_result {
 	int		timer;		/* timer interrupts in user mode */
 	int		entries;	/* other entries from user mode */
 	int		left;		/* what was left in the end, over all rounds */
-	int		late;		/* rounds with a reason for the tick then that is not asked for */
+	int		late;		/* rounds that ended with a tick nobody asked for */
 	int		seconds;	/* that all of it took */
 	char		named[256];	/* what was named before an interrupt */
 };

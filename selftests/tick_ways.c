@@ -440,7 +440,8 @@ static const char *tick_start(struct tick_run *run)
 		return error;
 	/* Not there on other kernels. */
 	if (!run->untold)
-		trace_write(&run->trace, "events/task_isolation/task_isol_quiesce_done/enable", "1");
+		trace_write(&run->trace,
+			    "events/task_isolation/task_isol_quiesce_done/enable", "1");
 	run->shared = alloc_shared(sizeof(*run->shared));
 	if (!run->shared)
 		return "mmap";
