@@ -35,6 +35,9 @@ FIXTURE_SETUP(race)
 	self->cpu = isolated_cpu();
 	if (self->cpu < 0 || !cpu_is_nohz_full(self->cpu))
 		SKIP(return, NO_NOHZ_FULL);
+	/* Which also interrupts it, by a function call, and nobody refuses. */
+	if (!cpu_is_in(self->cpu, ISOLATED_CPUS))
+		SKIP(return, "needs isolcpus=domain, elsewhere any task is woken up on the CPU");
 	self->shared = alloc_shared(sizeof(*self->shared));
 	ASSERT_NE(NULL, self->shared);
 	self->policy = read_number(POLICY);

@@ -165,8 +165,11 @@ static int left_when_idle(int cpu)
 static void expect_stopped(struct __test_metadata *_metadata, const struct tick_way *way,
 			   bool fifo, const struct tick_result *result)
 {
-	/* Each timer interrupt was announced. */
-	EXPECT_EQ(0, result->unnamed);
+	/*
+	 * Each timer interrupt was announced. For a real-time thread a fair task that another
+	 * CPU wakes up here may start the timer of the deadline server after the return.
+	 */
+	EXPECT_GE(fifo ? RARE : 0, result->unnamed);
 	/*
 	 * What the thread asked for stays and is named, everything else is gone in the
 	 * end. A task that shares the CPU may need more time than the window has.
