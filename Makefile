@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIG ?= series
 export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: share help setup fetch apply build boot check refresh test demo clean \
+.PHONY: share growth help setup fetch apply build boot check refresh test demo clean \
 	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
@@ -90,6 +90,9 @@ kasan: apply	## the selftests on a KASAN kernel (long)
 
 share: apply	## the share of an isolated thread beside a task of another user (long)
 	@scripts/test share
+
+growth: apply	## the cost with more CPUs, nodes and threads (long)
+	@scripts/test growth
 
 tick: apply	## timer interrupts in user mode, 200 x 5 s for each way to have one (long)
 	@scripts/test tick

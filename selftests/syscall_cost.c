@@ -3,6 +3,7 @@
  * What a kernel entry costs, with and without isolation, in ticks of the time
  * stamp counter. Under an emulator that advances it by one per instruction
  * these are instructions, and two runs agree. Runs on any kernel.
+ * Arguments: the modes to measure, by name, instead of all.
  */
 #include "isolation.h"
 
@@ -15,6 +16,7 @@
 #define RESTARTS 1000
 #define GAPS	1000
 #define SETTLE_MS 500
+#define SETTLED_MS 10000
 #define GAP	300	/* ticks: more than the loop takes, less than an interrupt does */
 
 /* The least disturbed of some batches. */
@@ -156,19 +158,57 @@ static double per_restart(void)
 	return most_frequent(values, RESTARTS);
 }
 
-static void measure(int cpu, const char *kind, const char *mode)
+/* Returns what is left. A timer of the deadline server is, for up to a second. */
+static int settle(void)
 {
-	printf("cost cpu=%d kind=%s mode=%s syscall=%.1f fault=%.1f signal=%.1f ",
-	       cpu, kind, mode, per_syscall(), per_fault(), per_signal());
-	printf("restart=%.1f tick=%.1f\n", per_restart(), per_tick());
-	fflush(stdout);
+	uint64_t end = monotonic_ns() + SETTLED_MS * NSEC_PER_MSEC;
+	int left;
+
+	do {
+		left = prctl(PR_ISOL_GET, PR_ISOL_QUIESCE_LEFT, 0, 0, 0);
+	} while (left > 0 && left != ISOL_LEFT_TICK_ALWAYS && monotonic_ns() < end);
+	return left < 0 ? 0 : left;
 }
 
-int main(void)
+static void measure(int cpu, const char *kind, const char *mode, bool armed)
+{
+	const struct itimerspec spec = { .it_value.tv_sec = 1000 };
+	timer_t timer;
+	int left;
+
+	left = settle();
+	if (armed) {
+		if (timer_create(CLOCK_MONOTONIC, NULL, &timer) ||
+		    timer_settime(timer, 0, &spec, NULL))
+			return;
+		left = prctl(PR_ISOL_GET, PR_ISOL_QUIESCE_LEFT, 0, 0, 0);
+	}
+	printf("cost cpu=%d kind=%s mode=%s left=%#x syscall=%.1f fault=%.1f signal=%.1f ",
+	       cpu, kind, mode, left, per_syscall(), per_fault(), per_signal());
+	if (!armed)
+		settle();
+	printf("restart=%.1f tick=%.1f\n", per_restart(), per_tick());
+	fflush(stdout);
+	if (armed)
+		timer_delete(timer);
+}
+
+/* Without names all modes are. */
+static bool wanted(const char *mode, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], mode))
+			return true;
+	}
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
 {
 	static const struct {
 		const char	*name;
 		int		quiesce;
+		bool		armed;
 	} modes[] = {
 		{ "vmstat", ISOL_F_QUIESCE_VMSTAT_SYNC },
 		{ "nohz", ISOL_F_QUIESCE_NOHZ_FULL },
@@ -180,6 +220,10 @@ int main(void)
 		{ "all", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
 			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
 			 ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
+		/* No return is quiet with a timer armed: what it looks at each time. */
+		{ "timer", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
+			   ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
+			   ISOL_F_QUIESCE_DEFER_TEXT_SYNC, .armed = true },
 	};
 	int cpus[2] = { 0, isolated_cpu() };
 
@@ -192,15 +236,16 @@ int main(void)
 		}
 		/* What the way here left to the CPU, until the tick has stopped. */
 		sleep_ms(SETTLE_MS);
-		measure(cpus[i], kind, "plain");
+		if (wanted("plain", argc, argv))
+			measure(cpus[i], kind, "plain", false);
 		for (size_t j = 0; j < ARRAY_SIZE(modes); j++) {
-			if (!isol_supports(modes[j].quiesce))
+			if (!isol_supports(modes[j].quiesce) || !wanted(modes[j].name, argc, argv))
 				continue;
 			if (isol_quiesce(modes[j].quiesce)) {
 				fprintf(stderr, "syscall_cost: cannot isolate\n");
 				return 1;
 			}
-			measure(cpus[i], kind, modes[j].name);
+			measure(cpus[i], kind, modes[j].name, modes[j].armed);
 			isol_quiesce(0);
 		}
 	}
