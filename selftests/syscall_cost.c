@@ -170,45 +170,22 @@ static int settle(void)
 	return left < 0 ? 0 : left;
 }
 
-static void measure(int cpu, const char *kind, const char *mode, bool armed)
+static void measure(int cpu, const char *kind, const char *mode)
 {
-	const struct itimerspec spec = { .it_value.tv_sec = 1000 };
-	timer_t timer;
-	int left;
+	int left = settle();
 
-	left = settle();
-	if (armed) {
-		if (timer_create(CLOCK_MONOTONIC, NULL, &timer) ||
-		    timer_settime(timer, 0, &spec, NULL))
-			return;
-		left = prctl(PR_ISOL_GET, PR_ISOL_QUIESCE_LEFT, 0, 0, 0);
-	}
 	printf("cost cpu=%d kind=%s mode=%s left=%#x syscall=%.1f fault=%.1f signal=%.1f ",
 	       cpu, kind, mode, left, per_syscall(), per_fault(), per_signal());
-	if (!armed)
-		settle();
+	settle();
 	printf("restart=%.1f tick=%.1f\n", per_restart(), per_tick());
 	fflush(stdout);
-	if (armed)
-		timer_delete(timer);
 }
 
-/* Without names all modes are. */
-static bool wanted(const char *mode, int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], mode))
-			return true;
-	}
-	return argc == 1;
-}
-
-int main(int argc, char **argv)
+int main(int argc __maybe_unused, char **argv)
 {
 	static const struct {
 		const char	*name;
 		int		quiesce;
-		bool		armed;
 	} modes[] = {
 		{ "vmstat", ISOL_F_QUIESCE_VMSTAT_SYNC },
 		{ "nohz", ISOL_F_QUIESCE_NOHZ_FULL },
@@ -220,11 +197,8 @@ int main(int argc, char **argv)
 		{ "all", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
 			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
 			 ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
-		/* No return is quiet with a timer armed: what it looks at each time. */
-		{ "timer", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
-			   ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
-			   ISOL_F_QUIESCE_DEFER_TEXT_SYNC, .armed = true },
 	};
+	char **names = argv + 1;
 	int cpus[2] = { 0, isolated_cpu() };
 
 	for (int i = 0; i < 2; i++) {
@@ -236,16 +210,16 @@ int main(int argc, char **argv)
 		}
 		/* What the way here left to the CPU, until the tick has stopped. */
 		sleep_ms(SETTLE_MS);
-		if (wanted("plain", argc, argv))
-			measure(cpus[i], kind, "plain", false);
+		if (wanted("plain", names))
+			measure(cpus[i], kind, "plain");
 		for (size_t j = 0; j < ARRAY_SIZE(modes); j++) {
-			if (!isol_supports(modes[j].quiesce) || !wanted(modes[j].name, argc, argv))
+			if (!isol_supports(modes[j].quiesce) || !wanted(modes[j].name, names))
 				continue;
 			if (isol_quiesce(modes[j].quiesce)) {
 				fprintf(stderr, "syscall_cost: cannot isolate\n");
 				return 1;
 			}
-			measure(cpus[i], kind, modes[j].name, modes[j].armed);
+			measure(cpus[i], kind, modes[j].name);
 			isol_quiesce(0);
 		}
 	}

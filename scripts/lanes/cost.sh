@@ -40,10 +40,10 @@ lane_cost() {
 				"$(more "$p" "$cpu" plain "$what" 0)" = yes
 		done
 		# Off nohz_full three of the actions have no effect, but are looked at.
-		expect "cost: clean return, three actions, at most $((cpu ? 75 : 61)) more (CPU $cpu, pti=$p)" \
-			"$(more "$p" "$cpu" three syscall $((cpu ? 75 : 61)))" = yes
-		expect "cost: clean return, all actions, at most $((cpu ? 100 : 61)) more (CPU $cpu, pti=$p)" \
-			"$(more "$p" "$cpu" all syscall $((cpu ? 100 : 61)))" = yes
+		expect "cost: clean return, three actions, at most $((cpu ? 75 : 60)) more (CPU $cpu, pti=$p)" \
+			"$(more "$p" "$cpu" three syscall $((cpu ? 75 : 60)))" = yes
+		expect "cost: clean return, all actions, at most $((cpu ? 100 : 60)) more (CPU $cpu, pti=$p)" \
+			"$(more "$p" "$cpu" all syscall $((cpu ? 100 : 60)))" = yes
 		expect "cost: page fault with vmstat, at most 450 more (CPU $cpu, pti=$p)" \
 			"$(more "$p" "$cpu" vmstat fault 450)" = yes
 	done; done
