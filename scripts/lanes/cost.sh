@@ -27,7 +27,12 @@ lane_cost() {
 	for p in off on; do for k in stock series; do
 		cp "$LOGS/guest-cost-$k-pti-$p.log" "$BUILD/measured-cost/cost-$k-$p.log"
 	done; done
-	measured "the cost" "$BUILD/measured-cost"
+	if [ -n "${KEEP:-}" ]; then
+		step "measured.md keeps the cost" "$TOP/scripts/in-toolchain" python3 "$TOP/scripts/bench-report" \
+			--keep "$TOP/Documentation/measured.md" "$BUILD/measured-cost"
+	else
+		measured "the cost" "$BUILD/measured-cost"
+	fi
 	expect "cost: CPU 1 is nohz_full" "$(field cost-series-pti-off 'cost cpu=1 .*mode=plain ' kind)" = nohz_full
 	for p in off on; do for cpu in 0 1; do
 		for k in stock series; do

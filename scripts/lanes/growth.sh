@@ -7,14 +7,13 @@ lane_growth() {
 	kernel stock || return
 	kernel series || return
 	# Nodes on one machine need NUMA_EMU.
-	kernel bench-stock || return
-	kernel bench || return
+	kernel bench bzImage modules || return
 	selftests || return
 	for n in 2 8 16; do
 		growth_bill "cpus-$n" stock series "$n" || return
 	done
 	for n in 1 4 8; do
-		growth_bill "nodes-$n" bench-stock bench 2 "numa=fake=$n" || return
+		growth_bill "nodes-$n" "" bench 2 "numa=fake=$n" || return
 	done
 	KERNEL=series ICOUNT=1 SMP=17 ISOL='nohz_full=1-16 isolcpus=domain,managed_irq,1-16 irqaffinity=0' \
 		APPEND=pti=off RUN="$(growth_threads)" TIMEOUT=1200 guest growth-threads || return
@@ -25,7 +24,8 @@ lane_growth() {
 		for n in cpus-2 cpus-8 cpus-16 nodes-1 nodes-4 nodes-8; do
 			printf '%-10s' "$n"
 			for what in syscall fault; do
-				printf ' %10s %10s %10s' "$(grown "$n" stock plain $what)" \
+				# No stock kernel has nodes here, and no other than ours looks at them.
+				printf ' %10s %10s %10s' "$(grown "$n" stock plain $what 2>/dev/null)" \
 					"$(grown "$n" series plain $what)" "$(grown "$n" series all $what)"
 			done
 			echo
@@ -38,14 +38,17 @@ lane_growth() {
 			awk '{ printf "%-10s %10s %10s %10s\n", $1, $2, $3, $4 }'
 	} > "$table"
 	cat "$table"
+	if [ -n "${KEEP:-}" ]; then
+		step "measured.md keeps the growth" "$TOP/scripts/in-toolchain" python3 "$TOP/scripts/bench-report" \
+			--keep "$TOP/Documentation/measured.md" "$BUILD/report"
+	fi
 	for n in 8 16; do
 		expect "growth: a clean return is the same with $n CPUs as with 2" \
 			"$(grown "cpus-$n" series all syscall)" = "$(grown cpus-2 series all syscall)"
 	done
 	for n in 4 8; do
-		expect "growth: a thread that is not isolated pays no more than on stock with $n nodes" \
-			"$(awk -v a="$(grown "nodes-$n" series plain syscall)" -v b="$(grown "nodes-$n" stock plain syscall)" \
-			'BEGIN { print (a > 0 && a <= b) ? "yes" : a - b }')" = yes
+		expect "growth: a thread that is not isolated pays the same with $n nodes as with one" \
+			"$(grown "nodes-$n" series plain syscall)" = "$(grown nodes-1 series plain syscall)"
 	done
 	# A word for each eight counters of a zone and of a node, and what finds it.
 	expect "growth: a clean return costs at most $GROWTH_NODE more for each node" \
@@ -56,9 +59,11 @@ GROWTH_NODE=40
 
 # growth_bill NAME STOCK SERIES CPUS [APPEND]
 growth_bill() {
-	local side name=$1 cpus=$4 append=${5:-}
+	local side kernel name=$1 cpus=$4 append=${5:-}
 	for side in stock series; do
-		KERNEL=$([ $side = stock ] && echo "$2" || echo "$3") ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
+		kernel=$([ $side = stock ] && echo "$2" || echo "$3")
+		[ -n "$kernel" ] || continue
+		KERNEL=$kernel ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
 			RUN=syscall_cost+plain+all TIMEOUT=900 guest "growth-$name-$side" || return
 	done
 }
