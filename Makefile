@@ -7,7 +7,7 @@ CONFIG ?= series
 export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: share growth help setup fetch apply build boot check refresh test demo clean \
-	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit debug docs sparse distro off noise text containerfile
+	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ clippy: apply	## the whole crate with the kernel's own CLIPPY=1 (minutes)
 
 bloat: apply	## bloat-o-meter of the whole =n kernel against stock (long)
 	@scripts/test bloat
+
+prefixes: apply	## each prefix without a kernel build: its selftests build, its documents fit (long)
+	@scripts/test prefixes
 
 bisect: apply	## build every prefix with the option on and off (long)
 	@scripts/bisect
