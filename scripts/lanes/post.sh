@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each posting as mails, by "make post" on a tree of the files that it needs, by a poster
 # who does not exist. Then what must stop it, and a thread that comes back.
-POSTER='Pósta, Example' POSTER_MAIL=poster@kernel.invalid
+POSTER='Pósta Exämple' POSTER_MAIL=poster@kernel.invalid
 
 # post_tree DIR - a store of its own, which has what it does not change from the cache.
 post_tree() {
