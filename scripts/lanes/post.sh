@@ -101,7 +101,7 @@ for m in mails:
             bad.append("not %d prerequisites" % below)
         if not re.search("^base-commit: [0-9a-f]{40}$", body, re.M) or "Changes in v1" not in body:
             bad.append("the cover letter has no base, or no changes")
-if seen != list(range(total - patches, patches + 1))[-total:] and seen != [1]:
+if seen != list(range(patches == 1, patches + 1)):
     bad.append("numbers %s" % seen)
 print("\n".join(bad))
 sys.exit(bool(bad))
@@ -183,11 +183,15 @@ lane_post() {
 	git -C "$tree" checkout -q scratch
 	stops "where the branch is there already" 'FORCE=1' ready "$one" "$tree" base
 	cp -r "$TOP/Documentation/posting" "$dir/second"
-	printf '%s v2\n- one thing is different\n\n' "$one" | cat - "$TOP/Documentation/posting/CHANGES" > "$dir/second/CHANGES"
+	printf '%s v2\n- one thing is different\n\n' "$one" >> "$dir/second/CHANGES"
+	# b4 tags what it has sent.
+	grep -h -e '^base-commit: ' -e '^change-id: ' "$BUILD/outbox/$one"/*.eml | git -C "$tree" tag -a -F - \
+		"sent/$(sed -n 's/^change-id: //p' "$BUILD/outbox/$one"/*.eml)-v1" "isolation/$one"
 	POSTING_DIR=$dir/second VERSION=2 FORCE=1 OUT=$dir/v2 EACH="git rev-parse HEAD >> $dir/each" ready "$one" "$tree" base > "$LOGS/post-v2.out" 2>&1
 	expect "post: $one v2 says so, has the Change-Id of v1 and what changed" \
 		"$(grep -hlE '^Subject: \[PATCH (RFC )?v2' "$dir"/v2/*.eml 2>/dev/null | wc -l):$(grep -h '^change-id: ' "$dir"/v2/*.eml):$(grep -hc '^- one thing is different$' "$dir"/v2/*.eml | sort -r | head -n 1)" = \
 		"$(find "$BUILD/outbox/$one" -name '*.eml' | wc -l):$(grep -h '^change-id: ' "$BUILD/outbox/$one"/*.eml):1" || indented "$(tail -n 5 "$LOGS/post-v2.out")"
+	expect "post: $one v2 has the range-diff to what was sent" "$(grep -hcE '^1:  [0-9a-f]+ = 1:  [0-9a-f]+ ' "$dir"/v2/*.eml | sort -r | head -n 1)" = 1
 	expect "post: each prefix of $one was looked at" "$(sort -u "$dir/each" 2>/dev/null | wc -l)" -eq "$(section_patches "$one" | wc -l)"
 	expect "post: control, a prefix that fails stops it" \
 		"$(FORCE=1 OUT=$dir/v2 EACH=false ready "$one" "$tree" base 2>&1 | grep -c 'failed: false')" -eq 1
