@@ -193,12 +193,13 @@ fails_where() {
 		[ ! -f "$f" ] || install -D -m 644 "$f" "$dir/$f"
 	done
 	(
-		cd "$dir" || exit 0
-		git init -q . && git apply --reject "$1" 2>&1 | sed -n 's/^error: \(.*: No such file or directory\|.*: already exists in .*\)$/\1/p'
+		set +e
+		cd "$dir" && git init -q . || exit
+		git apply --reject "$1" 2>&1 | sed -n 's/^error: \(.*: No such file or directory\|.*: already exists in .*\)$/\1/p'
 		find . -name '*.rej' -printf '%P\n' | sort | while read -r f; do
 			sed -n "s|^@@ .*|${f%.rej}: hunk &|p" "$f"
 		done
-	)
+	) || :
 	rm -rf "$dir"
 }
 
@@ -215,6 +216,7 @@ am_patches() {
 	printf '         %s\n' "$((next - 1)) patches before it are on branch $(git symbolic-ref -q --short HEAD || echo HEAD)" \
 		"to go on by hand: git am -3 ${!next}" \
 		"                  repair the files, git add them, git am --continue, then the patches behind it" \
-		"or with quilt:    QUILT_PATCHES=$TOP/patches quilt push -m" >&2
+		"or with quilt:    git checkout the base again, then QUILT_PATCHES=$TOP/patches quilt push -a" \
+		"                  and, where it stops, quilt push -m" >&2
 	return 1
 }

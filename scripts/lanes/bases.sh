@@ -48,6 +48,28 @@ verdicts() {
 	done
 }
 
+# kdir_on DIR FIRST - what "make apply" does on a tree where FIRST, if any, does not fit.
+kdir_on() {
+	local dir=$1 first=$2 n out head
+	n=$(series_patches | grep -nxF -- "$first" | cut -d: -f1)
+	cp -r "$dir" "$dir.quilt"
+	rm -rf "$dir.quilt/.git"
+	head=$(git -C "$dir" rev-parse HEAD)
+	out=$(KEEP='' KDIR=$dir "$TOP/scripts/apply" 2>&1)
+	if [ -z "$first" ]; then
+		expect "bases: KDIR= applies all with git am" "$(git -C "$dir" rev-list --count "$head..HEAD")" -eq "$(series_patches | wc -l)" || indented "$out"
+		return
+	fi
+	expect "bases: KDIR= names the patch and the hunk that do not fit, and changes nothing" \
+		"$(grep -c "patches/$first does not apply" <<< "$out"):$(grep -c ': hunk @@' <<< "$out" | sed 's/[1-9].*/1/'):$(git -C "$dir" rev-parse HEAD):$(git -C "$dir" status --porcelain | wc -l)" = "1:1:$head:0" || indented "$out"
+	out=$(KEEP=1 KDIR=$dir "$TOP/scripts/apply" 2>&1)
+	expect "bases: KEEP=1 keeps $((n - 1)) patches on a branch, and says how to go on" \
+		"$(grep -c 'go on by hand: git am -3' <<< "$out"):$(git -C "$dir" rev-list --count "$head..isolation-kept"):$(git -C "$dir" status --porcelain | wc -l)" = "1:$((n - 1)):0" || indented "$out"
+	out=$(KEEP=1 KDIR=$dir.quilt "$TOP/scripts/apply" 2>&1)
+	expect "bases: KEEP=1 keeps $((n - 1)) patches in quilt, where there is no git" \
+		"$(grep -c 'quilt push -m' <<< "$out"):$(wc -l < "$dir.quilt/.pc/applied-patches")" = "1:$((n - 1))" || indented "$out"
+}
+
 count() { grep -c "^$2" "$1"; }
 
 lane_bases() {
@@ -78,6 +100,10 @@ lane_bases() {
 		# Files that the series adds are not there.
 		"$TOP/scripts/in-toolchain" tar -xJf "$tar" -C "$dir/$suite" --strip-components=1 -T <(sed "s,^,$package/," "$files") 2>/dev/null
 		expect "bases: $package $version has $(find "$dir/$suite" -type f | wc -l) of $(wc -l < "$files") files" "$(find "$dir/$suite" -type f | wc -l)" -gt 10 || continue
+		mkdir "$dir/kdir-$suite"
+		cp -r "$dir/$suite/." "$dir/kdir-$suite/"
+		touch "$dir/kdir-$suite/Kbuild"
+		(cd "$dir/kdir-$suite" && git init -q . && git add -A -f && git -c user.name=x -c user.email=x@localhost commit -q -m base)
 		base_git "$dir/$suite" || { bad "bases: no git tree"; continue; }
 		report=$BUILD/report/bases-$suite.txt
 		mkdir -p "$BUILD/report"
@@ -88,6 +114,7 @@ lane_bases() {
 		expect "bases: $version, of $n patches $(count "$report" clean) clean ($(count "$report" 'clean, offset') with offset), $(count "$report" fuzz) fuzz, $(count "$report" merged) merged, $(count "$report" conflict) conflict (build/report/bases-$suite.txt)" \
 			"$(($(count "$report" clean) + $(count "$report" fuzz) + $(count "$report" merged) + $(count "$report" conflict)))" -eq "$n"
 		grep -vE "^(#|clean)" "$report" | sed "s/^/     /"
+		kdir_on "$dir/kdir-$suite" "$(sed -n '/^\(fuzz\|merged\|conflict\) /{s/^[a-z]* *//p;q}' "$report")"
 	done <<< "$OTHER_BASES"
 	rm -rf "$dir"
 }
