@@ -4,28 +4,37 @@
 # who does not exist. Then what must stop it, and a thread that comes back.
 POSTER='Pósta Exämple' POSTER_MAIL=poster@kernel.invalid
 
-# post_tree DIR - a store of its own, which has what it does not change from the cache.
+# post_tree DIR - a store of its own, whose base has no more files than are needed here,
+# of which the cache has the content.
 post_tree() {
 	rm -rf "$1"
-	git clone -q --shared --no-checkout --no-tags "$STOCK" "$1" || return 1
+	mkdir -p "$1"
 	(
-		cd "$1" || exit 1
-		git tag base "$(git -C "$STOCK" rev-parse base)"
-		{
-			sed -n 's/^--- a\///p; s/^+++ b\///p' "$TOP"/patches/*.patch | sort -u | sed 's/^/\//'
-			# What get_maintainer.pl takes for a kernel tree, and checkpatch.pl for its own.
-			printf '/%s\n' COPYING CREDITS Kbuild Makefile README MAINTAINERS .get_maintainer.ignore Documentation/process/ \
-				scripts/get_maintainer.pl scripts/checkpatch.pl scripts/spelling.txt scripts/const_structs.checkpatch \
-				arch/Kconfig drivers/Kconfig fs/Kconfig init/Kconfig ipc/Makefile lib/Kconfig include/Kbuild
-		} | git sparse-checkout set --no-cone --stdin
-		git checkout -q -B scratch base
+		cd "$1" && git init -q -b scratch . && echo "$STOCK/.git/objects" > .git/objects/info/alternates || exit 1
 		git config user.name "$POSTER"
 		git config user.email "$POSTER_MAIL"
+		{
+			sed -n 's/^--- a\///p; s/^+++ b\///p' "$TOP"/patches/*.patch | sort -u
+			# What get_maintainer.pl takes for a kernel tree, and checkpatch.pl for its own.
+			printf '%s\n' COPYING CREDITS Kbuild Makefile README MAINTAINERS .get_maintainer.ignore \
+				scripts/get_maintainer.pl scripts/checkpatch.pl scripts/spelling.txt scripts/const_structs.checkpatch \
+				arch/Kconfig drivers/Kconfig fs/Kconfig init/Kconfig ipc/Makefile lib/Kconfig include/Kbuild \
+				Documentation/process/coding-assistants.rst
+		} > .git/wanted
+		git -C "$STOCK" ls-tree -r base | awk -F'\t' 'NR == FNR { wanted[$0]; next } $2 in wanted' .git/wanted - |
+			git update-index --index-info &&
+			git update-ref refs/heads/scratch "$(git commit-tree -m "base: some files of Linux $BASE_VERSION" "$(git write-tree)")" &&
+			git tag base scratch && git reset -q --hard || exit 1
 		# Nothing may get to the poster's own mail program.
 		printf '#!/bin/sh\necho "$@" >> %s/sent\n' "$1" > .git/sendmail
 		chmod +x .git/sendmail
 		git config sendemail.smtpserver "$1/.git/sendmail"
 	)
+}
+
+# touched DIR COMMIT - what the files are there that patches change.
+touched() {
+	git -C "$1" ls-tree -r "$2" | awk -F'\t' 'NR == FNR { wanted[$0]; next } $2 in wanted' "$tree/.git/wanted" -
 }
 
 # post_one SECTION TREE - make its mails; the lane looks at them afterwards.
@@ -109,12 +118,13 @@ PYTHON
 }
 
 lane_post() {
-	local tree other dir=$BUILD/post-check section n below names list=() made whole tip out one copy hash
+	local tree other dir=$BUILD/post-check section n below names list=() made whole tip out one copy hash commits=()
 	rm -rf "$BUILD/outbox" "$dir"
 	mkdir -p "$BUILD/outbox" "$dir"
 	tree=$dir/tree other=$dir/other
 	if ! post_tree "$tree" || ! post_tree "$other"; then bad "post: no tree"; return; fi
 	tip=$("$TOP/scripts/series-commits" "$LOGS/post-commits.log") || { bad "post: the series does not apply"; return; }
+	mapfile -t commits < <(git -C "$STOCK" rev-parse base^0 && git -C "$STOCK" rev-list --reverse "base..$tip")
 	mapfile -t list < <(sections | grep -vx tools)
 	expect "post: series is made of postings, ${list[*]}" "${#list[@]}" -ge 6 || return
 
@@ -167,10 +177,11 @@ lane_post() {
 		expect "post: $section, $(find "$BUILD/outbox/$section" -name '*.eml' | wc -l) mails, numbered, from the poster, signed off, with readers and a cover letter" "$made" = ok ||
 			indented "$out"
 		# The mails on top of the base and the sections below make what series makes.
-		git -C "$whole" checkout -q --detach "$(git -C "$STOCK" rev-list --reverse "base..$tip" | sed -n "${below}p" | grep . || echo base)"
+		git -C "$whole" checkout -q --detach "isolation/$section-base"
 		(cd "$whole" && find "$BUILD/outbox/$section" -name '*.eml' ! -name '0000-*' -print0 | sort -z | xargs -0 git am -q) > "$LOGS/post-am.log" 2>&1
-		expect "post: $section, git am makes of the mails the tree that series makes" "$(git -C "$whole" rev-parse 'HEAD^{tree}')" = \
-			"$(git -C "$STOCK" rev-parse "$(git -C "$STOCK" rev-list --reverse "base..$tip" | sed -n "$((below + $(wc -l <<< "$names")))p")^{tree}")"
+		expect "post: $section, git am of the mails on the sections below makes the files that series makes" \
+			"$(touched "$whole" HEAD | cksum):$(touched "$whole" "isolation/$section-base" | cksum)" = \
+			"$(touched "$STOCK" "${commits[$((below + $(wc -l <<< "$names")))]}" | cksum):$(touched "$STOCK" "${commits[$below]}" | cksum)"
 		git -C "$whole" am --abort 2>/dev/null
 	done
 	expect "post: nobody was sent anything" ! -e "$tree/sent" -a ! -e "$other/sent"
