@@ -202,10 +202,10 @@ lane_post() {
 	expect "post: $one v2 says so, has the Change-Id of v1 and what changed" \
 		"$(grep -hlE '^Subject: \[PATCH (RFC )?v2' "$dir"/v2/*.eml 2>/dev/null | wc -l):$(grep -h '^change-id: ' "$dir"/v2/*.eml):$(grep -hc '^- one thing is different$' "$dir"/v2/*.eml | sort -r | head -n 1)" = \
 		"$(find "$BUILD/outbox/$one" -name '*.eml' | wc -l):$(grep -h '^change-id: ' "$BUILD/outbox/$one"/*.eml):1" || indented "$(tail -n 5 "$LOGS/post-v2.out")"
-	expect "post: $one v2 has the range-diff to what was sent" "$(grep -hcE '^1:  [0-9a-f]+ = 1:  [0-9a-f]+ ' "$dir"/v2/*.eml | sort -r | head -n 1)" = 1
+	expect "post: $one v2 has the range-diff to what was sent" "$(grep -hcE '^1:  [0-9a-f]+ ! 1:  [0-9a-f]+ ' "$dir"/v2/*.eml | sort -r | head -n 1)" = 1
 	expect "post: each prefix of $one was looked at" "$(sort -u "$dir/each" 2>/dev/null | wc -l)" -eq "$(section_patches "$one" | wc -l)"
 	expect "post: control, a prefix that fails stops it" \
-		"$(FORCE=1 OUT=$dir/v2 EACH=false ready "$one" "$tree" base 2>&1 | grep -c 'failed: false')" -eq 1
+		"$(POSTING_DIR=$dir/second FORCE=1 OUT=$dir/v2 EACH=false ready "$one" "$tree" base 2>&1 | grep -c 'failed: false')" -eq 1
 
 	# The thread comes back: an answer to a patch, one to a cover letter, and one to what
 	# is not ours. A copy of the repository takes them.
