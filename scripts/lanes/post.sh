@@ -121,7 +121,8 @@ lane_post() {
 	local tree other dir=$BUILD/post-check section n below names list=() made whole tip out one copy hash commits=()
 	rm -rf "$BUILD/outbox" "$dir"
 	mkdir -p "$BUILD/outbox" "$dir"
-	tree=$dir/tree other=$dir/other
+	# One of them is where in-toolchain does not look by itself.
+	tree=$dir/tree other=${TMPDIR:-/tmp}/isolation-post-check.$(id -u)
 	if ! post_tree "$tree" || ! post_tree "$other"; then bad "post: no tree"; return; fi
 	tip=$("$TOP/scripts/series-commits" "$LOGS/post-commits.log") || { bad "post: the series does not apply"; return; }
 	mapfile -t commits < <(git -C "$STOCK" rev-parse base^0 && git -C "$STOCK" rev-list --reverse "base..$tip")
@@ -252,5 +253,5 @@ lane_post() {
 	expect "post: check accepts the tags of others" "$(ONLY='patches are neutral|changelogs' "$copy/scripts/check" 2>&1 | grep -c '^ok ')" -eq 2
 	sed -i '0,/^---$/s//Signed-off-by: Sigi Signer <sigi@signer.invalid>\n---/' "$copy/patches/$(head -n 1 <<< "$names")"
 	expect "post: control, check does not accept a sign-off" "$(ONLY='patches are neutral' "$copy/scripts/check" 2>&1 | grep -c '^FAIL')" -eq 1
-	rm -rf "$dir" "$BUILD/post"
+	rm -rf "$dir" "$other" "$BUILD/post"
 }
