@@ -4,9 +4,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
+export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: share growth help setup fetch apply build boot check refresh test demo clean \
+.PHONY: post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
 	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
@@ -18,7 +18,7 @@ setup:		## make the toolchain: the host's own, or a Debian root in the cache (no
 fetch: setup	## get the base kernel into the cache
 	@[ -n "$$KDIR" ] || scripts/fetch
 
-apply: fetch	## apply the series to the base, or to KDIR=/path
+apply: fetch	## apply the series to the base, or to KDIR=/path (KEEP=1: keep what applies)
 	@scripts/apply
 
 build: apply	## build a kernel: CONFIG=series, stock, off, debug, or any kernel-config/*.config
@@ -28,7 +28,7 @@ boot:		## boot a built kernel: KERNEL= INIT= SMP= APPEND= ICOUNT=1 INTLOG= TIMEO
 	@[ -n "$$INIT" ] || scripts/selftests
 	@scripts/boot
 
-check: fetch	## drift, zero fuzz, checkpatch, rustfmt, clippy, shellcheck: no kernel build
+check: fetch	## drift, zero fuzz, checkpatch, covers, rustfmt, clippy, shellcheck: no kernel build (ONLY=regex)
 	@scripts/check
 
 refresh:	## fold edits into the patches that own them: INTO=NNNN for new files
@@ -114,6 +114,18 @@ prefixes: apply	## each prefix without a kernel build: its selftests build, its 
 
 bisect: apply	## build every prefix with the option on and off (long)
 	@scripts/bisect
+
+post: fetch	## the mails of a posting, none sent: SECTION= TREE=/path/to/linux BASE=tag BUILD=1 (scripts/post)
+	@EACH="$(BUILD)" scripts/post "$(SECTION)" "$(TREE)" "$(BASE)"
+
+post-check: fetch	## make post for each section, on a scratch tree, and a thread that comes back
+	@scripts/test post
+
+import: fetch	## the review tags of a thread into the patches: MBOX=
+	@scripts/import "$(MBOX)"
+
+bases: fetch	## the series on Debian's 7.2 and 7.3-rc: each patch clean, fuzz or conflict (long)
+	@scripts/test bases
 
 containerfile:	## print a Containerfile with the packages of the toolchain root
 	@scripts/containerfile
