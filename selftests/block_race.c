@@ -122,24 +122,27 @@ static void event_of(const char *line, char *name, size_t size)
 		*strstr(name, "_entry") = '\0';
 }
 
-/* What has been recorded since the last call, in static memory, or NULL. */
-static char *recorded(int pipe)
+/* What has been recorded since the last call, or NULL if events of @cpu were lost. */
+static char *recorded(int pipe, int cpu)
 {
-	static char buf[1 << 20];
+	static char buf[4 << 20];
 	size_t have = 0;
+	char lost[32];
 	ssize_t len;
+
+	snprintf(lost, sizeof(lost), "CPU:%d [LOST", cpu);
 
 	while ((len = read(pipe, buf + have, sizeof(buf) - 1 - have)) > 0)
 		have += len;
 	buf[have] = '\0';
-	return have == sizeof(buf) - 1 || strstr(buf, "LOST") ? NULL : buf;
+	return have == sizeof(buf) - 1 || strstr(buf, lost) ? NULL : buf;
 }
 
 /*
  * How often the thread left user mode between the times @begin and @end, in seconds, but
  * for calls and faults of its own.
  */
-static int count_interrupts(const char *text, int cpu, double begin, double end)
+static int count_interrupts(const char *text, int cpu, double begin, double end, bool tell)
 {
 	char name[64], on[16];
 	const char *line, *next;
@@ -156,7 +159,8 @@ static int count_interrupts(const char *text, int cpu, double begin, double end)
 			continue;
 		event_of(line, name, sizeof(name));
 		if (left && strcmp(name, "sys_enter") && strcmp(name, "page_fault_user")) {
-			ksft_print_msg("interrupted by %s\n", name);
+			if (tell)
+				ksft_print_msg("interrupted by %s\n", name);
 			n++;
 		}
 		left = false;
@@ -196,7 +200,7 @@ static int wait_until_quiet(void)
  * claims if @classes is 0.
  */
 static long race(struct __test_metadata *_metadata, int cpu, int rounds, int classes,
-		 struct shared *shared, int pipe)
+		 struct shared *shared, const struct trace *trace, int pipe)
 {
 	bool tell = getenv("BLOCK_TRACE");
 	long interrupted = 0;
@@ -212,6 +216,7 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		char *text;
 		int n;
 
+		trace_on(trace, true);
 		if (classes) {
 			int ret;
 
@@ -222,16 +227,15 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 			ASSERT_EQ(0, ret);
 			EXPECT_EQ(0, wait_until_quiet());
 		}
-		/* What led to an interrupt may be in there. */
-		if (!tell)
-			recorded(pipe);
 		begin = now();
 		/* By the vDSO, unless a change of the clocksource took that away. */
 		spin_ms(SPIN_MS);
 		end = now();
-		text = recorded(pipe);
+		/* While it is read, more would come. */
+		trace_on(trace, false);
+		text = recorded(pipe, cpu);
 		ASSERT_NE(NULL, text);
-		n = count_interrupts(text, cpu, begin, end);
+		n = count_interrupts(text, cpu, begin, end, classes);
 		interrupted += n;
 		if (classes && n)
 			ksft_print_msg("claim %d: interrupted %d times, %f to %f\n", i, n, begin,
@@ -278,6 +282,8 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 		snprintf(file, sizeof(file), "events/%s/enable", more_events[i]);
 		trace_write(&trace, file, "1");
 	}
+	if (!reason && trace_filter(&trace, "raw_syscalls/sys_enter", "common_pid", getpid()))
+		reason = "cannot filter events";
 	if (reason) {
 		trace_stop(&trace);
 		SKIP(return, "%s", reason);
@@ -287,20 +293,21 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 		 trace.dir, self->cpu);
 	pipe = open(path, O_RDONLY | O_NONBLOCK);
 	ASSERT_LE(0, pipe);
-	trace_on(&trace, true);
 	ASSERT_EQ(0, pin_to(self->cpu));
 	ASSERT_EQ(0, isol_set(PR_ISOL_BLOCK_CFG, isol_get(PR_ISOL_SUP_BLOCK_CFG)));
 	ASSERT_EQ(0, isol_set(PR_ISOL_QUIESCE_CFG, isol_get(PR_ISOL_SUP_QUIESCE_CFG)));
 
 	/* The control: the same operations, without claims. */
-	interrupted = race(_metadata, self->cpu, 50, 0, shared, pipe);
+	interrupted = race(_metadata, self->cpu, 50, 0, shared, &trace,
+			   pipe);
 	ksft_print_msg("without claims: %ld interrupts\n", interrupted);
 	print_operations(shared);
 	EXPECT_LT(0, interrupted);
 	EXPECT_LT(0, sum(shared->done));
 	EXPECT_EQ(0, sum(shared->refused));
 
-	interrupted = race(_metadata, self->cpu, rounds, 1, shared, pipe);
+	interrupted = race(_metadata, self->cpu, rounds, 1, shared, &trace,
+			   pipe);
 	ksft_print_msg("%d claims: %ld interrupts\n", rounds, interrupted);
 	print_operations(shared);
 	EXPECT_EQ(0, interrupted);
