@@ -403,6 +403,8 @@ static int bpf_once(void)
 static const char *ftrace_prepare(void)
 {
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	/* The buffer grows to its size when it is used first, by a work item on each CPU. */
+	write_file(TRACING "/buffer_size_kb", "1024");
 	return needs(TRACING "/set_ftrace_filter", "needs CONFIG_FUNCTION_TRACER");
 }
 

@@ -218,7 +218,8 @@ static void tell(const char *line, double start, const char *kind)
 
 /*
  * How often the spinner left user mode. NMIs do not pass context tracking. Each
- * "user_exit" is followed by what it was for, if that has an event.
+ * "user_exit" is followed by what it was for, if that has an event. Where the load has
+ * the spinner itself do something, calls and faults are its own.
  */
 static int count_entries(const struct trace *trace, pid_t pid, double start)
 {
@@ -265,6 +266,9 @@ static int count_entries(const struct trace *trace, pid_t pid, double start)
 		} else if (strstr(kind, "_exit")) {
 			continue;
 		}
+		if (left && (load->again || opts.dirty) &&
+		    (!strcmp(kind, "sys_enter") || !strcmp(kind, "page_fault_user")))
+			entries--;
 		tell(line, start, kind);
 		left = false;
 	}
@@ -318,6 +322,7 @@ static const struct {
 	{ "ipi/ipi_send_cpu", "callback=", "cpu == %d" },
 	{ "ipi/ipi_send_cpumask", "callback=", "cpumask & CPUS{%d}" },
 	{ "workqueue/workqueue_queue_work", "function=", "cpu == %d" },
+	{ "sched/sched_waking", "comm=", "target_cpu == %d" },
 };
 
 #define NR_CAUSES	64
