@@ -41,7 +41,11 @@ FIXTURE(race)
 	struct shared	*shared;
 	int		cpu;
 	long		policy;
+	long		interval;
 };
+
+/* Polling for machine checks is a timer of each CPU. Negative where there is none. */
+#define MCE_INTERVAL	"/sys/devices/system/machinecheck/machinecheck0/check_interval"
 
 FIXTURE_SETUP(race)
 {
@@ -62,12 +66,15 @@ FIXTURE_SETUP(race)
 	self->policy = read_number(POLICY);
 	if (write_number(POLICY, ALL_CLASSES))
 		SKIP(return, "not all classes");
+	self->interval = read_number(MCE_INTERVAL);
+	write_number(MCE_INTERVAL, 0);
 }
 
 FIXTURE_TEARDOWN(race)
 {
 	isol_enable(0);
 	write_number(POLICY, self->policy);
+	write_number(MCE_INTERVAL, self->interval);
 }
 
 /* Those without after-effects, which come a second later. */
@@ -105,6 +112,13 @@ static const char * const events[] = {
 	"raw_syscalls/sys_enter", NULL
 };
 
+static bool want_trace(void)
+{
+	const char *env = getenv("BLOCK_TRACE");
+
+	return env && *env;
+}
+
 /* With BLOCK_TRACE set: why. */
 static const char * const more_events[] = {
 	"csd/csd_queue_cpu", "ipi/ipi_send_cpu", "sched/sched_waking", "sched/sched_switch",
@@ -139,8 +153,8 @@ static char *recorded(int pipe, int cpu)
 }
 
 /*
- * How often the thread left user mode between the times @begin and @end, in seconds, but
- * for calls and faults of its own.
+ * How often the thread left user mode between the times @begin and @end, in the unit of
+ * events, but for calls and faults of its own.
  */
 static int count_interrupts(const char *text, int cpu, double begin, double end, bool tell)
 {
@@ -173,21 +187,44 @@ static int count_interrupts(const char *text, int cpu, double begin, double end,
 	return n;
 }
 
-static double now(void)
+/*
+ * Without a system call, also where the clock source has no vDSO: a grace period that
+ * meets one interrupts the CPU. Where there is a time stamp counter, events have it, too.
+ */
+#ifdef __x86_64__
+#define TRACE_CLOCK	"x86-tsc"
+#define TRACE_SCALE	1.0
+#else
+#define TRACE_CLOCK	"mono"
+#define TRACE_SCALE	1e-9
+#endif
+
+static uint64_t ticks_per_ms(void)
 {
-	return (double)monotonic_ns() / NSEC_PER_SEC;
+	uint64_t begin = ticks(), ns = monotonic_ns();
+
+	spin_ms(100);
+	return (ticks() - begin) * NSEC_PER_MSEC / (monotonic_ns() - ns);
+}
+
+static void spin_ticks(uint64_t n)
+{
+	uint64_t end = ticks() + n;
+
+	while (ticks() < end)
+		;
 }
 
 /*
  * A grace period that met a system call needs the tick for a while, and a system call
  * takes long where the CPU itself has to wait for one, as in a guest.
  */
-static int wait_until_quiet(void)
+static int wait_until_quiet(uint64_t ms)
 {
 	int left = 0;
 
 	for (int i = 0; i < 1000; i++) {
-		spin_ms(1);
+		spin_ticks(ms);
 		left = isol_get(PR_ISOL_QUIESCE_LEFT);
 		if (left <= 0)
 			break;
@@ -200,9 +237,9 @@ static int wait_until_quiet(void)
  * claims if @classes is 0.
  */
 static long race(struct __test_metadata *_metadata, int cpu, int rounds, int classes,
-		 struct shared *shared, const struct trace *trace, int pipe)
+		 struct shared *shared, const struct trace *trace, int pipe, uint64_t ms)
 {
-	bool tell = getenv("BLOCK_TRACE");
+	bool tell = want_trace();
 	long interrupted = 0;
 	pid_t pid;
 
@@ -216,7 +253,6 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		char *text;
 		int n;
 
-		trace_on(trace, true);
 		if (classes) {
 			int ret;
 
@@ -225,12 +261,14 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 			sleep_ms(i % 5);
 			ret = isol_enable(ISOL_F_QUIESCE_ON_URET | ISOL_F_BLOCK_INTERRUPTORS);
 			ASSERT_EQ(0, ret);
-			EXPECT_EQ(0, wait_until_quiet());
+			EXPECT_EQ(0, wait_until_quiet(ms));
 		}
-		begin = now();
-		/* By the vDSO, unless a change of the clocksource took that away. */
-		spin_ms(SPIN_MS);
-		end = now();
+		trace_on(trace, true);
+		/* An interrupt that was sent to the last call may be on its way. */
+		spin_ticks(2 * ms);
+		begin = ticks() * TRACE_SCALE;
+		spin_ticks(SPIN_MS * ms);
+		end = ticks() * TRACE_SCALE;
 		/* While it is read, more would come. */
 		trace_on(trace, false);
 		text = recorded(pipe, cpu);
@@ -238,8 +276,8 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		n = count_interrupts(text, cpu, begin, end, classes);
 		interrupted += n;
 		if (classes && n)
-			ksft_print_msg("claim %d: interrupted %d times, %f to %f\n", i, n, begin,
-				       end);
+			ksft_print_msg("claim %d: interrupted %d times, %.9f to %.9f\n", i, n,
+				       begin, end);
 		if (classes && n && tell)
 			printf("%s\n", text);
 	}
@@ -268,11 +306,12 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 	const char *env = getenv("BLOCK_ROUNDS");
 	int rounds = env ? atoi(env) : ROUNDS;
 	struct shared *shared = self->shared;
-	bool tell = getenv("BLOCK_TRACE");
+	bool tell = want_trace();
 	struct trace trace = { };
 	const char *reason;
 	long interrupted;
 	char path[192];
+	uint64_t ms;
 	int pipe;
 
 	reason = trace_start(&trace, "race", events);
@@ -282,6 +321,8 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 		snprintf(file, sizeof(file), "events/%s/enable", more_events[i]);
 		trace_write(&trace, file, "1");
 	}
+	if (!reason && trace_write(&trace, "trace_clock", TRACE_CLOCK))
+		reason = "no trace_clock " TRACE_CLOCK;
 	if (!reason && trace_filter(&trace, "raw_syscalls/sys_enter", "common_pid", getpid()))
 		reason = "cannot filter events";
 	if (reason) {
@@ -293,13 +334,14 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 		 trace.dir, self->cpu);
 	pipe = open(path, O_RDONLY | O_NONBLOCK);
 	ASSERT_LE(0, pipe);
+	ms = ticks_per_ms();
 	ASSERT_EQ(0, pin_to(self->cpu));
 	ASSERT_EQ(0, isol_set(PR_ISOL_BLOCK_CFG, isol_get(PR_ISOL_SUP_BLOCK_CFG)));
 	ASSERT_EQ(0, isol_set(PR_ISOL_QUIESCE_CFG, isol_get(PR_ISOL_SUP_QUIESCE_CFG)));
 
 	/* The control: the same operations, without claims. */
 	interrupted = race(_metadata, self->cpu, 50, 0, shared, &trace,
-			   pipe);
+			   pipe, ms);
 	ksft_print_msg("without claims: %ld interrupts\n", interrupted);
 	print_operations(shared);
 	EXPECT_LT(0, interrupted);
@@ -307,7 +349,7 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 	EXPECT_EQ(0, sum(shared->refused));
 
 	interrupted = race(_metadata, self->cpu, rounds, 1, shared, &trace,
-			   pipe);
+			   pipe, ms);
 	ksft_print_msg("%d claims: %ld interrupts\n", rounds, interrupted);
 	print_operations(shared);
 	EXPECT_EQ(0, interrupted);
