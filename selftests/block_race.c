@@ -196,7 +196,7 @@ static int count_interrupts(const char *text, int cpu, double begin, double end,
 #define TRACE_SCALE	1.0
 #else
 #define TRACE_CLOCK	"mono"
-#define TRACE_SCALE	1e-9
+#define TRACE_SCALE	(1.0 / NSEC_PER_SEC)
 #endif
 
 static uint64_t ticks_per_ms(void)

@@ -49,7 +49,7 @@ static const char *no_list(int error)
 		return "the kernel has no claims, see CONFIG_TASK_ISOLATION_BLOCK";
 	if (error == -EACCES || error == -EPERM)
 		return NO_ROOT;
-	return "try: mount -t debugfs debugfs " DEBUGFS ", which needs CONFIG_DEBUG_FS";
+	return "try: mount -t debugfs none " DEBUGFS ", which needs CONFIG_DEBUG_FS";
 }
 
 /*

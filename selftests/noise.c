@@ -357,7 +357,7 @@ static void copy_symbol(char *to, size_t size, const char *line, const char *fie
 	const char *from = strstr(line, field);
 
 	from = from ? from + strlen(field) : "?";
-	snprintf(to, size, "%.*s", (int)strcspn(from, "+ \n"), from);
+	snprintf(to, size, "%.*s", (int)strcspn(from, "\n +"), from);
 }
 
 static void add_cause(struct cause *causes, const char *line)
@@ -574,7 +574,8 @@ int main(int argc, char **argv)
 			opts.classes = strcmp(optarg, "all") ? (int)strtol(optarg, NULL, 0) :
 				       isol_get(PR_ISOL_SUP_BLOCK_CFG);
 			if (!opts.classes) {
-				fprintf(stderr, "noise: no class to claim, see kernel.task_isolation_block\n");
+				fputs("noise: kernel.task_isolation_block has no class\n",
+				      stderr);
 				return 1;
 			}
 			break;
