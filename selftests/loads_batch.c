@@ -111,7 +111,10 @@ static const char *fadvise_prepare(void)
 	return NULL;
 }
 
-/* Cannot be dropped as it is mapped, so all are drained, and it is tried again. */
+/*
+ * Cannot be dropped as it is mapped, so all are drained, and it is tried again. Of the
+ * whole file: a part of a large folio is not even tried.
+ */
 static int fadvise_once(void)
 {
 	int fd = open(MNT "/file", O_RDWR | O_CLOEXEC), ret;
@@ -126,7 +129,7 @@ static int fadvise_once(void)
 		close(fd);
 		return ret;
 	}
-	ret = -posix_fadvise(fd, 0, 4096, POSIX_FADV_DONTNEED);
+	ret = -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (!ret)
 		ret = errno_unless(!mincore(p, 4096, &resident) && resident & 1);
 	munmap(p, 4096);
