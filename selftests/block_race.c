@@ -280,6 +280,8 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 				       begin, end);
 		if (classes && n && tell)
 			printf("%s\n", text);
+		if (classes && i % 500 == 499)
+			ksft_print_msg("%d claims, %ld interrupts\n", i + 1, interrupted);
 	}
 	isol_enable(0);
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);

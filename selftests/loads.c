@@ -584,14 +584,16 @@ static int cpuset_once(void)
 	return toggle(PART "/cpuset.cpus.partition", "isolated\n", "member\n");
 }
 
-/* The partition gets the CPU of the spinner, and the spinner. */
+static char own_cpu[16], other_cpu[16];
+
+/* A cpuset with the CPU of the spinner and the spinner. */
 static const char *cpuset_own_prepare(void)
 {
 	const char *reason = cpuset_prepare();
-	char cpu[16];
 
-	snprintf(cpu, sizeof(cpu), "%d", load_cpu);
-	if (!reason && write_file(PART "/cpuset.cpus", cpu))
+	snprintf(own_cpu, sizeof(own_cpu), "%d\n", load_cpu);
+	snprintf(other_cpu, sizeof(other_cpu), "%d\n", load_cpu + 1);
+	if (!reason && write_file(PART "/cpuset.cpus", own_cpu))
 		reason = "needs a CPU for a cpuset";
 	return reason;
 }
@@ -599,6 +601,12 @@ static const char *cpuset_own_prepare(void)
 static int cpuset_own(void)
 {
 	return write_file(PART "/cgroup.procs", "0");
+}
+
+/* Moves the spinner to the other CPU, and back. */
+static int cpuset_own_once(void)
+{
+	return toggle(PART "/cpuset.cpus", other_cpu, own_cpu);
 }
 
 static void cpuset_finish(void)
@@ -1004,8 +1012,9 @@ const struct load loads[] = {
 	  .once = clocksource_once, .moved = moved_count, .class = ISOL_BLOCK_STOP_MACHINE },
 	{ "cpuset", "an isolated partition made and unmade", 5, cpuset_prepare, cpuset_finish,
 	  .once = cpuset_once, .moved = moved_count },
-	{ "cpuset_own", "such a partition of the CPU itself", 5, cpuset_own_prepare, cpuset_finish,
-	  .own = cpuset_own, .once = cpuset_once, .moved = moved_count,
+	{ "cpuset_own", "the CPU taken out of the cpuset of the thread and put back", 5,
+	  cpuset_own_prepare, cpuset_finish,
+	  .own = cpuset_own, .once = cpuset_own_once, .moved = moved_count,
 	  .class = ISOL_BLOCK_CPUSET },
 	{ "perf_event", "a perf event of the CPU opened, read and closed", 20, perf_prepare,
 	  .once = perf_once, .moved = moved_count, .class = ISOL_BLOCK_CPU_ACCESS },
