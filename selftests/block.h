@@ -5,6 +5,7 @@
 
 #include "isolation.h"
 
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -106,6 +107,20 @@ static inline int run_clocksource(int cpu __maybe_unused)
 static inline void state_clocksource(int cpu __maybe_unused, char *buf, size_t size)
 {
 	state_of(CLOCKSOURCE "/current_clocksource", buf, size);
+}
+
+/* Of user mode only, which an unprivileged thread may count. */
+static inline int perf_open_user(int type, int config, pid_t pid, int cpu)
+{
+	struct perf_event_attr attr = {
+		.size		= sizeof(attr),
+		.type		= type,
+		.config		= config,
+		.exclude_kernel	= 1,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, 0);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static inline int perf_open(int type, int config, pid_t pid, int cpu)
@@ -215,6 +230,68 @@ static inline int run_perf_tracepoint(int cpu __maybe_unused)
 	return 0;
 }
 
+#define FILTER		"/sys/kernel/tracing/events/sched/sched_switch/filter"
+
+/* Sets a filter of an event, or removes it. */
+static inline int run_filter(int cpu __maybe_unused)
+{
+	char now[64];
+
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	if (read_file(FILTER, now, sizeof(now)) <= 0)
+		return -ENOENT;
+	return write_file(FILTER, strncmp(now, "none", 4) ? "0" : "prev_pid == 1");
+}
+
+static inline void state_filter(int cpu __maybe_unused, char *buf, size_t size)
+{
+	state_of(FILTER, buf, size);
+}
+
+static inline int load_bpf(int type)
+{
+	struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type	= type,
+		.insn_cnt	= 2,
+		.insns		= (unsigned long)insns,
+		.license	= (unsigned long)"GPL",
+	};
+	int fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int attach_raw_tracepoint(int prog)
+{
+	union bpf_attr attr = {
+		.raw_tracepoint = {
+			.name		= (unsigned long)"sched_switch",
+			.prog_fd	= prog,
+		},
+	};
+	int fd = syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int run_raw_tracepoint(int cpu __maybe_unused)
+{
+	int prog = load_bpf(BPF_PROG_TYPE_RAW_TRACEPOINT), fd;
+
+	if (prog < 0)
+		return prog;
+	fd = attach_raw_tracepoint(prog);
+	close(prog);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 #define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
 
 static inline int run_overcommit(int cpu __maybe_unused)
@@ -259,6 +336,10 @@ static const struct operation operations[] = {
 	  .run = run_trace, .state = state_trace },
 	{ .name = "perf_tracepoint", .class = ISOL_BLOCK_TRACE,
 	  .run = run_perf_tracepoint, .state = no_state },
+	{ .name = "filter", .class = ISOL_BLOCK_TRACE,
+	  .run = run_filter, .state = state_filter },
+	{ .name = "raw_tracepoint", .class = ISOL_BLOCK_TRACE,
+	  .run = run_raw_tracepoint, .state = no_state },
 	{ .name = "overcommit", .class = ISOL_BLOCK_KNOB,
 	  .run = run_overcommit, .state = state_overcommit },
 	{ .name = "schedstats", .class = ISOL_BLOCK_KNOB,

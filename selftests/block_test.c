@@ -3,7 +3,6 @@
 #include "block.h"
 
 #include <arpa/inet.h>
-#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/limits.h>
@@ -621,6 +620,194 @@ TEST_F(block, list_of_claims)
 	run_overcommit(self->cpu);
 }
 
+static int use_event(int fd)
+{
+	char buf[64];
+
+	if (ioctl(fd, PERF_EVENT_IOC_DISABLE, 0) || ioctl(fd, PERF_EVENT_IOC_RESET, 0) ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) || read(fd, buf, sizeof(buf)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The CPU for which an event of a thread is opened is not interrupted. */
+TEST_F(block, events_of_threads)
+{
+	struct claimant claimant, other;
+	int fd, busy;
+
+	fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, 0, self->cpu);
+	if (fd < 0)
+		SKIP(return, "no perf events");
+	close(fd);
+	/* A thread that is pinned to CPU 0, and claims nothing any more. */
+	other = claim_cpu(0, self->classes, "");
+	ASSERT_EQ(0, other.result);
+	ASSERT_EQ(0, ask(&other, '0'));
+	/* An event of the CPU, opened while that is possible. */
+	busy = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, -1, self->cpu);
+	ASSERT_LE(0, busy);
+	EXPECT_EQ(0, use_event(busy));
+	claimant = CLAIM(ISOL_BLOCK_CPU_ACCESS);
+	ASSERT_EQ(0, claimant.result);
+
+	/* Refused: the CPU, and the thread that is pinned to it. */
+	EXPECT_EQ(-EBUSY, run_perf(self->cpu));
+	EXPECT_EQ(-EBUSY, use_event(busy));
+	EXPECT_EQ(-EBUSY, perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK,
+				    claimant.pid, -1));
+	EXPECT_EQ(-EBUSY, perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK,
+				    claimant.pid, 0));
+	/* Not refused: itself, and a thread that is pinned elsewhere. */
+	fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, 0, self->cpu);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, use_event(fd));
+	close(fd);
+	fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, other.pid, self->cpu);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, use_event(fd));
+	close(fd);
+	end(&claimant);
+	EXPECT_EQ(0, use_event(busy));
+	close(busy);
+	end(&other);
+}
+
+#define PARANOID	"/proc/sys/kernel/perf_event_paranoid"
+
+/* An unprivileged process opens an event of @cpu, or of @pid. Returns 0 or -errno. */
+static int perf_as_nobody(pid_t pid, int cpu)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (!child) {
+		int fd;
+
+		if (drop_privilege(0))
+			_exit(100);
+		fd = perf_open_user(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, pid, cpu);
+		_exit(fd < 0 ? -fd : 0);
+	}
+	waitpid(child, &status, 0);
+	return -WEXITSTATUS(status);
+}
+
+/* Callers that may not have an event learn nothing of claims, and are no refusal. */
+TEST_F(block, permission_comes_first)
+{
+	long paranoid = read_number(PARANOID);
+	int refused = 0, passed = 0, listed, bpf;
+	struct claimant claimant;
+
+	if (write_number(PARANOID, 2))
+		SKIP(return, "no perf events");
+	/* Its own threads are allowed: what is refused is not so for another reason. */
+	EXPECT_EQ(0, perf_as_nobody(0, -1));
+	bpf = run_raw_tracepoint(self->cpu);
+	claimant = CLAIM(self->classes);
+	ASSERT_EQ(0, claimant.result);
+	EXPECT_EQ(-EACCES, perf_as_nobody(-1, self->cpu));
+	EXPECT_EQ(-EACCES, perf_as_nobody(claimant.pid, -1));
+	counts(self->cpu, &refused, &passed);
+	EXPECT_EQ(0, refused);
+	/* Another caller is refused. */
+	EXPECT_EQ(-EBUSY, run_perf(self->cpu));
+	EXPECT_EQ(-EBUSY, perf_open_user(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK,
+					 claimant.pid, -1));
+	/* Without debugfs there is no list. */
+	listed = counts(self->cpu, &refused, &passed) > 0;
+	EXPECT_EQ(listed ? 2 : 0, refused);
+	/* A program, and none. */
+	EXPECT_EQ(bpf ? bpf : -EBUSY, run_raw_tracepoint(self->cpu));
+	EXPECT_NE(-EBUSY, attach_raw_tracepoint(-1));
+	end(&claimant);
+	write_number(PARANOID, paranoid);
+}
+
+#define TRACING		"/sys/kernel/tracing/"
+
+/* Opening a file with O_TRUNC is a change, which write() would come too late for. */
+TEST_F(block, truncation_is_refused)
+{
+	static const struct {
+		const char	*file;
+		const char	*text;
+	} files[] = {
+		{ "set_event", "sched:sched_switch" },
+		{ "set_event_pid", "1" },
+		{ "set_event_notrace_pid", "1" },
+		{ "set_ftrace_pid", "1" },
+		{ "set_ftrace_filter", "schedule" },
+		{ "set_ftrace_notrace", "schedule" },
+		{ "set_graph_function", "schedule" },
+		{ "events/sched/sched_switch/trigger", "hist:keys=prev_pid" },
+	};
+	int seen = 0;
+
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[128], empty[4096], before[4096], after[4096];
+		struct claimant claimant;
+		int fd;
+
+		snprintf(path, sizeof(path), TRACING "%s", files[i].file);
+		if (read_file(path, empty, sizeof(empty)) < 0 || write_file(path, files[i].text)) {
+			ksft_print_msg("%s: not here\n", files[i].file);
+			continue;
+		}
+		state_of(path, before, sizeof(before));
+		EXPECT_STRNE(empty, before) {
+			TH_LOG("%s", files[i].file);
+		}
+		claimant = CLAIM(ISOL_BLOCK_TRACE);
+		EXPECT_EQ(0, claimant.result);
+		fd = open(path, O_WRONLY | O_TRUNC);
+		EXPECT_EQ(-1, fd) {
+			TH_LOG("%s", files[i].file);
+		}
+		EXPECT_EQ(EBUSY, errno);
+		if (fd >= 0)
+			close(fd);
+		state_of(path, after, sizeof(after));
+		EXPECT_STREQ(before, after) {
+			TH_LOG("%s", files[i].file);
+		}
+		/* Looking at it is allowed. */
+		fd = open(path, O_RDONLY);
+		EXPECT_LE(0, fd);
+		close(fd);
+		end(&claimant);
+		fd = open(path, O_WRONLY | O_TRUNC);
+		EXPECT_LE(0, fd);
+		close(fd);
+		state_of(path, after, sizeof(after));
+		EXPECT_STRNE(before, after) {
+			TH_LOG("%s", files[i].file);
+		}
+		seen++;
+	}
+	if (!seen)
+		SKIP(return, "no tracing");
+}
+
+/* Writing the state that a CPU has already stops nothing. */
+TEST_F(block, online_twice)
+{
+	struct claimant claimant;
+	char path[64];
+
+	online_path(other_cpu(self->cpu), path, sizeof(path));
+	if (read_number(path) != 1)
+		SKIP(return, "no other CPU that can be taken offline");
+	claimant = CLAIM(ISOL_BLOCK_HOTPLUG);
+	ASSERT_EQ(0, claimant.result);
+	EXPECT_EQ(0, write_number(path, 1));
+	EXPECT_EQ(-EBUSY, write_number(path, 0));
+	EXPECT_EQ(1, read_number(path));
+	end(&claimant);
+}
+
 /* Moved by a cpuset: not in force, and again when it is back. */
 TEST_F(block, forced_change_of_affinity)
 {
@@ -651,9 +838,11 @@ TEST_F(block, forced_change_of_affinity)
 	write_file(CGROUP "/isol/cpuset.cpus", "\n");
 }
 
-/* An operation that is under way for as long as a page fault is not answered. */
+/* A call that is under way for as long as a fault on @page is not answered. */
 struct slow {
+	int	(*call)(struct slow *slow);
 	int	uffd;
+	int	fd;
 	char	*page;
 };
 
@@ -661,55 +850,103 @@ static void *slow_thread(void *arg)
 {
 	struct slow *slow = arg;
 
-	return (void *)(long)(syscall(SYS_init_module, slow->page, 4096, "") ? errno : 0);
+	return (void *)(long)(slow->call(slow) < 0 ? errno : 0);
+}
+
+static int slow_module(struct slow *slow)
+{
+	return syscall(SYS_init_module, slow->page, 4096, "");
+}
+
+static int slow_read(struct slow *slow)
+{
+	return read(slow->fd, slow->page, 8);
+}
+
+static int slow_period(struct slow *slow)
+{
+	return ioctl(slow->fd, PERF_EVENT_IOC_PERIOD, slow->page);
+}
+
+/* Returns 0 when the call of @slow waits for the page, 1 without userfaultfd. */
+static int slow_begin(struct slow *slow, pthread_t *thread)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct pollfd pfd = { .events = POLLIN };
+
+	slow->uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (slow->uffd < 0)
+		return 1;
+	slow->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slow->page == MAP_FAILED)
+		return -errno;
+	reg.range.start = (unsigned long)slow->page;
+	reg.range.len = 4096;
+	if (ioctl(slow->uffd, UFFDIO_API, &api) || ioctl(slow->uffd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	if (pthread_create(thread, NULL, slow_thread, slow))
+		return -EAGAIN;
+	pfd.fd = slow->uffd;
+	return poll(&pfd, 1, 10000) == 1 ? 0 : -ETIMEDOUT;
+}
+
+/* Lets it go on. Returns the errno of the call, or 0. */
+static int slow_end(struct slow *slow, pthread_t thread)
+{
+	struct uffdio_zeropage zero = { };
+	void *result;
+
+	zero.range.start = (unsigned long)slow->page;
+	zero.range.len = 4096;
+	if (ioctl(slow->uffd, UFFDIO_ZEROPAGE, &zero) || pthread_join(thread, &result))
+		return -1;
+	close(slow->uffd);
+	munmap(slow->page, 4096);
+	return (long)result;
 }
 
 static void ignore(int sig __maybe_unused)
 {
 }
 
+/* Claims and releases, or gives up after a second: EINTR. 100 if it kept the claim then. */
+static pid_t claim_for_a_second(int cpu, int classes)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int ret;
+
+		signal(SIGALRM, ignore);
+		pin_to(cpu);
+		alarm(1);
+		ret = isol_claim(classes);
+		_exit(ret && isol_get(ISOL_FEATURES) ? 100 : -ret);
+	}
+	return pid;
+}
+
 TEST_F(block, waits_for_operations_under_way)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_zeropage zero = { };
-	struct pollfd pfd = { .events = POLLIN };
-	struct slow slow = { };
+	struct slow slow = { .call = slow_module };
 	struct claimant claimant;
 	pthread_t thread;
-	void *result;
-	int status;
+	int status, ret;
 	pid_t pid;
 
 	if (!(self->classes & ISOL_BLOCK_MODULE) || run_module(0) != -ENOEXEC)
 		SKIP(return, "no modules");
-	slow.uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (slow.uffd < 0)
+	ret = slow_begin(&slow, &thread);
+	if (ret > 0)
 		SKIP(return, "no userfaultfd");
-	slow.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, slow.page);
-	ASSERT_EQ(0, ioctl(slow.uffd, UFFDIO_API, &api));
-	reg.range.start = zero.range.start = (unsigned long)slow.page;
-	reg.range.len = zero.range.len = 4096;
-	ASSERT_EQ(0, ioctl(slow.uffd, UFFDIO_REGISTER, &reg));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_thread, &slow));
-	pfd.fd = slow.uffd;
-	ASSERT_EQ(1, poll(&pfd, 1, 10000));
+	ASSERT_EQ(0, ret);
 
 	/* Other classes do not wait. */
 	EXPECT_EQ(0, claimable(self->cpu, ALL_CLASSES & ~ISOL_BLOCK_MODULE));
 
 	/* A signal ends the wait, with a handler and with SA_RESTART too. */
-	pid = fork();
-	if (!pid) {
-		int ret;
-
-		signal(SIGALRM, ignore);
-		pin_to(self->cpu);
-		alarm(1);
-		ret = isol_claim(ISOL_BLOCK_MODULE);
-		_exit(isol_get(ISOL_FEATURES) ? 100 : -ret);
-	}
+	pid = claim_for_a_second(self->cpu, ISOL_BLOCK_MODULE);
 	/* New ones are refused while it waits. */
 	sleep_ms(400);
 	EXPECT_EQ(-EBUSY, run_module(0));
@@ -726,10 +963,8 @@ TEST_F(block, waits_for_operations_under_way)
 	}
 	sleep_ms(300);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	ASSERT_EQ(0, ioctl(slow.uffd, UFFDIO_ZEROPAGE, &zero));
-	ASSERT_EQ(0, pthread_join(thread, &result));
 	/* The operation itself was not refused. */
-	EXPECT_EQ(ENOEXEC, (long)result);
+	EXPECT_EQ(ENOEXEC, slow_end(&slow, thread));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	claimant = CLAIM(ISOL_BLOCK_MODULE);
@@ -737,24 +972,46 @@ TEST_F(block, waits_for_operations_under_way)
 	end(&claimant);
 }
 
-static int load_bpf(void)
+/*
+ * An unprivileged thread can let the kernel wait for its memory. A claimant does not:
+ * waits_for_operations_under_way() shows that it would.
+ */
+TEST_F(block, does_not_wait_for_user_memory)
 {
-	struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr attr = {
-		.prog_type	= BPF_PROG_TYPE_SOCKET_FILTER,
-		.insn_cnt	= 2,
-		.insns		= (unsigned long)insns,
-		.license	= (unsigned long)"GPL",
-	};
-	int fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	static int (* const calls[])(struct slow *slow) = { slow_read, slow_period };
+	/* The period of an event that does not sample cannot be changed. */
+	static const int results[] = { 0, EINVAL };
 
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	for (int i = 0; i < 2; i++) {
+		struct slow slow = { .call = calls[i] };
+		int status, ret;
+		pthread_t thread;
+		pid_t pid;
+
+		slow.fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, -1, self->cpu);
+		if (slow.fd < 0)
+			SKIP(return, "no perf events");
+		ret = slow_begin(&slow, &thread);
+		if (ret > 0)
+			SKIP(return, "no userfaultfd");
+		ASSERT_EQ(0, ret);
+		pid = claim_for_a_second(self->cpu, ISOL_BLOCK_CPU_ACCESS);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, WEXITSTATUS(status)) {
+			TH_LOG("call %d", i);
+		}
+		EXPECT_EQ(results[i], slow_end(&slow, thread)) {
+			TH_LOG("call %d", i);
+		}
+		close(slow.fd);
+	}
+}
+
+static int load_filter(void)
+{
+	int fd = load_bpf(BPF_PROG_TYPE_SOCKET_FILTER);
+
+	return fd < 0 ? fd : close(fd);
 }
 
 static struct sock_filter accept_all[] = { BPF_STMT(BPF_RET | BPF_K, 0x7fff0000) };
@@ -821,7 +1078,7 @@ static int create_thread(void)
 TEST_F(block, ordinary_calls_pass)
 {
 	static int (* const calls[])(void) = {
-		load_bpf, use_seccomp, use_socket, set_clock, own_event, create_thread,
+		load_filter, use_seccomp, use_socket, set_clock, own_event, create_thread,
 	};
 	int before[6], after[6];
 	struct claimant claimant;
