@@ -24,9 +24,14 @@
 #define PAUSE_MS	1000
 
 static const char * const tick_events[] = {
-	"context_tracking", "irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
+#ifdef __x86_64__
+	"irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
 	"irq_vectors/call_function_entry", "irq_vectors/call_function_single_entry",
-	"irq_vectors/irq_work_entry", "raw_syscalls/sys_enter", "sched/sched_switch", NULL
+	"irq_vectors/irq_work_entry",
+#else
+	TRACE_IRQS,
+#endif
+	"context_tracking", "raw_syscalls/sys_enter", "sched/sched_switch", NULL
 };
 
 static int tick_timer_create(struct tick_run *run, clockid_t clock)
@@ -401,7 +406,7 @@ static int tick_count(struct tick_run *run, struct tick_window *window)
 			window->other |= seen;
 		} else if (left) {
 			left = false;
-			if (strstr(line, " local_timer_entry:"))
+			if (trace_is_timer(line))
 				tick_interrupt(window, named, trace_time(line), due);
 			else
 				window->entries++;
