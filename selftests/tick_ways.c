@@ -79,6 +79,13 @@ static int tick_timer_both(struct tick_run *run)
 	return tick_timer_arm(run) || tick_timer_disarm(run) ? -1 : 0;
 }
 
+/* Not each architecture has perf always. */
+static bool tick_perf_possible(void)
+{
+	/* Where it is, it looks for the attributes at this address. */
+	return syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0 || errno != ENOSYS;
+}
+
 /* An event with a frequency depends on the tick, globally. */
 static int tick_perf_go(struct tick_run *run __maybe_unused)
 {
@@ -277,7 +284,7 @@ const struct tick_way tick_ways[] = {
 	{ .name = "cpu_timer_armed", .prepare = tick_thread_prepare, .go = tick_timer_arm,
 	  .clean = tick_timer_disarm, .left = ISOL_LEFT_TICK_POSIX_TIMER,
 	  .hits = true, .hits_fifo = true },
-	{ .name = "perf_event", .go = tick_perf_go },
+	{ .name = "perf_event", .possible = tick_perf_possible, .go = tick_perf_go },
 	{ .name = "rcu_callbacks", .go = tick_rcu_go },
 	{ .name = "second_task", .prepare = tick_helper_prepare, .go = tick_helper_go,
 	  .shares = true, .hits = true, .not_fifo = true },
