@@ -33,6 +33,12 @@ FIXTURE(uret)
 	struct trace	trace;
 };
 
+#ifdef TRACE_FAULTS
+#define FAULTS_ARE_EVENTS	true
+#else
+#define FAULTS_ARE_EVENTS	false
+#endif
+
 static const char * const events[] = {
 #ifdef TRACE_FAULTS
 	TRACE_FAULTS,
@@ -160,9 +166,8 @@ static int count_stays(const struct trace *trace, int cpu, pid_t pid, struct sta
 			folded |= !!strstr(line, "VMSTAT_FOLDED");
 		} else if (strstr(line, " user_enter:") && in_kernel) {
 			in_kernel = false;
-#ifndef TRACE_FAULTS
-			fault = !syscall && !irq;
-#endif
+			if (!FAULTS_ARE_EVENTS)
+				fault = !syscall && !irq;
 			stays->syscalls += syscall;
 			stays->faults += fault;
 			stays->others += !syscall && !fault;
