@@ -4,10 +4,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
+export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: arches share help setup fetch apply build boot check refresh test demo clean \
-	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect bloat kunit debug docs sparse distro off noise text containerfile
+.PHONY: arches claims post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
+	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ setup:		## make the toolchain: the host's own, or a Debian root in the cache (no
 fetch: setup	## get the base kernel into the cache
 	@[ -n "$$KDIR" ] || scripts/fetch
 
-apply: fetch	## apply the series to the base, or to KDIR=/path
+apply: fetch	## apply the series to the base, or to KDIR=/path (KEEP=1: keep what applies)
 	@scripts/apply
 
 build: apply	## build a kernel: CONFIG=series, stock, off, debug, or any kernel-config/*.config
@@ -28,7 +28,7 @@ boot:		## boot a built kernel: KERNEL= INIT= SMP= APPEND= ICOUNT=1 INTLOG= TIMEO
 	@[ -n "$$INIT" ] || scripts/selftests
 	@scripts/boot
 
-check: fetch	## drift, zero fuzz, checkpatch, rustfmt, clippy, shellcheck: no kernel build
+check: fetch	## drift, zero fuzz, checkpatch, covers, rustfmt, clippy, shellcheck: no kernel build (ONLY=regex)
 	@scripts/check
 
 refresh:	## fold edits into the patches that own them: INTO=NNNN for new files
@@ -85,6 +85,9 @@ text: apply	## deferred text synchronization: who is interrupted, and what is in
 arches: apply	## arm64 and riscv64 built and tested, other architectures compiled (long)
 	@scripts/test arches
 
+claims: apply	## claims where all of what they refuse is there: their tests, and what tools print (long)
+	@scripts/test claims
+
 x86: apply	## the entry tests of selftests/x86, on stock, ours, and isolated (long)
 	@scripts/test x86
 
@@ -93,6 +96,9 @@ kasan: apply	## the selftests on a KASAN kernel (long)
 
 share: apply	## the share of an isolated thread beside a task of another user (long)
 	@scripts/test share
+
+growth: apply	## the cost with more CPUs, nodes and threads (long)
+	@scripts/test growth
 
 tick: apply	## timer interrupts in user mode, 200 x 5 s for each way to have one (long)
 	@scripts/test tick
@@ -109,8 +115,23 @@ clippy: apply	## the whole crate with the kernel's own CLIPPY=1 (minutes)
 bloat: apply	## bloat-o-meter of the whole =n kernel against stock (long)
 	@scripts/test bloat
 
+prefixes: apply	## each prefix without a kernel build: its selftests build, its documents fit (long)
+	@scripts/test prefixes
+
 bisect: apply	## build every prefix with the option on and off (long)
 	@scripts/bisect
+
+post: fetch	## the mails of a posting, none sent: SECTION= TREE=/path/to/linux BASE=tag BUILD=1 (scripts/post)
+	@EACH="$(BUILD)" scripts/post "$(SECTION)" "$(TREE)" "$(BASE)"
+
+post-check: fetch	## make post for each section, on a scratch tree, and a thread that comes back
+	@scripts/test post
+
+import: fetch	## the review tags of a thread into the patches: MBOX=
+	@scripts/import "$(MBOX)"
+
+bases: fetch	## the series on Debian's 7.2 and 7.3-rc: each patch clean, fuzz or conflict (long)
+	@scripts/test bases
 
 containerfile:	## print a Containerfile with the packages of the toolchain root
 	@scripts/containerfile

@@ -402,7 +402,11 @@ pub unsafe extern "C" fn task_isol_prctl(
                 [arg2, arg3, arg4, arg5],
             )? {
                 Answer::Value(value) => Ok(value as c_long),
-                Answer::Change(new) => {
+                Answer::Configure(new) => {
+                    current.change(old, new)?;
+                    Ok(0)
+                }
+                Answer::Enable(new) => {
                     current.change(old, new)?;
                     if !new.features().is_empty() {
                         trace::enable(new);

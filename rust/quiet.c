@@ -53,6 +53,8 @@ static __always_inline bool is_quiet_ticking(u32 actions, u32 left, u32 seen, se
 	} else {
 		if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
 			leaves = ISOL_LEFT_TICK_ALWAYS;
+		/* Context tracking, whose hooks do what was deferred, is off here. */
+		actions &= ~(ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_DEFER_TEXT_SYNC);
 		if (!sees(TASK_ISOL_SEEN_DOMAIN_ISOLATED, seen))
 			actions &= ~(ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_LRU_DRAIN);
 	}

@@ -205,3 +205,53 @@ kernel_limit() {
 
 # series_patches - the patch files in order, relative to patches/.
 series_patches() { sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$TOP/series"; }
+
+# sections - the postings that series is made of, in order.
+sections() { sed -nE 's/^# --- ([a-z-]+)( \(RFC\))?: .*/\1/p' "$TOP/series" | uniq; }
+
+# section_rfc NAME - whether it is posted to ask for comments.
+section_rfc() { grep -qE "^# --- $1 \(RFC\): " "$TOP/series"; }
+
+# section_patches NAME - its patches; with "below" in front of NAME, those it builds on.
+section_patches() {
+	awk -v name="${*: -1}" -v below="$([ "$1" != below ] || echo 1)" '
+		/^# --- [a-z-]+( \(RFC\))?: / { at = $3; sub(/:$/, "", at); if (at == name) here = 1; next }
+		/^#/ || /^[[:space:]]*$/ { next }
+		below ? !here : at == name { print $1 }' "$TOP/series"
+}
+
+# fails_where PATCH - the files and hunks of PATCH that do not fit in this folder.
+fails_where() {
+	local dir f
+	dir=$(mktemp -d)
+	sed -n 's/^--- a\///p' "$1" | sort -u | while read -r f; do
+		[ ! -f "$f" ] || install -D -m 644 "$f" "$dir/$f"
+	done
+	(
+		set +e
+		cd "$dir" && git init -q . || exit
+		git apply --reject "$1" 2>&1 | sed -n 's/^error: \(.*: No such file or directory\|.*: already exists in .*\)$/\1/p'
+		find . -name '*.rej' -printf '%P\n' | sort | while read -r f; do
+			sed -n "s|^@@ .*|${f%.rej}: hunk &|p" "$f"
+		done
+	) || :
+	rm -rf "$dir"
+}
+
+# am_patches PATCH... - git am in this folder. What applied stays on the branch; if one
+# does not, says which, where, and how to go on, and fails.
+am_patches() {
+	local next log=$LOGS/git-am.log
+	! git am -q -3 "$@" > "$log" 2>&1 || return 0
+	next=$(cat "$(git rev-parse --git-path rebase-apply)/next" 2>/dev/null) || { cat "$log" >&2; return 1; }
+	git am --quit
+	git reset -q --hard
+	warn "patches/$(basename "${!next}") does not apply to $PWD:"
+	fails_where "${!next}" | sed 's/^/         /' >&2
+	printf '         %s\n' "$((next - 1)) patches before it are on branch $(git symbolic-ref -q --short HEAD || echo HEAD)" \
+		"to go on by hand: git am -3 ${!next}" \
+		"                  repair the files, git add them, git am --continue, then the patches behind it" \
+		"or with quilt:    git checkout the base again, then QUILT_PATCHES=$TOP/patches quilt push -a" \
+		"                  and, where it stops, quilt push -m" >&2
+	return 1
+}

@@ -4,6 +4,7 @@
  * granted, this CPU is not interrupted, and nothing changes.
  */
 #include "block.h"
+#include "trace.h"
 
 #include "kselftest_harness.h"
 
@@ -13,16 +14,38 @@
 /* Shared by the two sides. */
 struct shared {
 	int		stop;
-	long		done;
-	long		refused;
+	long		done[NR_OPERATIONS];
+	long		refused[NR_OPERATIONS];
 };
+
+static long sum(const long *counts)
+{
+	long n = 0;
+
+	for (int i = 0; i < NR_OPERATIONS; i++)
+		n += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
+	return n;
+}
+
+static void print_operations(const struct shared *shared)
+{
+	for (int i = 0; i < NR_OPERATIONS; i++) {
+		if (shared->done[i] || shared->refused[i])
+			ksft_print_msg("%s: %ld done, %ld refused\n", operations[i].name,
+				       shared->done[i], shared->refused[i]);
+	}
+}
 
 FIXTURE(race)
 {
 	struct shared	*shared;
 	int		cpu;
 	long		policy;
+	long		interval;
 };
+
+/* Polling for machine checks is a timer of each CPU. Negative where there is none. */
+#define MCE_INTERVAL	"/sys/devices/system/machinecheck/machinecheck0/check_interval"
 
 FIXTURE_SETUP(race)
 {
@@ -43,12 +66,15 @@ FIXTURE_SETUP(race)
 	self->policy = read_number(POLICY);
 	if (write_number(POLICY, ALL_CLASSES))
 		SKIP(return, "not all classes");
+	self->interval = read_number(MCE_INTERVAL);
+	write_number(MCE_INTERVAL, 0);
 }
 
 FIXTURE_TEARDOWN(race)
 {
 	isol_enable(0);
 	write_number(POLICY, self->policy);
+	write_number(MCE_INTERVAL, self->interval);
 }
 
 /* Those without after-effects, which come a second later. */
@@ -69,22 +95,151 @@ static void interrupt(struct shared *shared, int cpu)
 					ret = operations[i].run(cpu);
 			}
 			if (!ret)
-				__atomic_fetch_add(&shared->done, 1, __ATOMIC_RELAXED);
+				__atomic_fetch_add(&shared->done[i], 1, __ATOMIC_RELAXED);
 			else if (ret == -EBUSY)
-				__atomic_fetch_add(&shared->refused, 1, __ATOMIC_RELAXED);
+				__atomic_fetch_add(&shared->refused[i], 1, __ATOMIC_RELAXED);
 		}
 	}
 	_exit(0);
 }
 
 /*
- * Returns how often the CPU was interrupted in @rounds claims, by function calls: most
- * operations are made of these. Others are printed only, as a timer or irq_work of the
- * CPU itself may end in a reschedule interrupt.
+ * What takes the CPU out of user mode, of an instance that is set up before the first
+ * claim, which would refuse that. /proc/interrupts also has what met system calls.
+ */
+static const char * const events[] = {
+	"irq_vectors", "nmi/nmi_handler", "context_tracking", "exceptions/page_fault_user",
+	"raw_syscalls/sys_enter", NULL
+};
+
+static bool want_trace(void)
+{
+	const char *env = getenv("BLOCK_TRACE");
+
+	return env && *env;
+}
+
+/* With BLOCK_TRACE set: why. */
+static const char * const more_events[] = {
+	"csd/csd_queue_cpu", "ipi/ipi_send_cpu", "sched/sched_waking", "sched/sched_switch",
+	"timer/hrtimer_start", "timer/hrtimer_expire_entry", "timer/timer_expire_entry",
+	"timer/tick_stop", NULL
+};
+
+/* The name of the event of a line, without "_entry". */
+static void event_of(const char *line, char *name, size_t size)
+{
+	const char *p = strstr(line, ": ");
+
+	snprintf(name, size, "%.*s", p ? (int)strcspn(p + 2, ":") : 0, p ? p + 2 : "");
+	if (strstr(name, "_entry"))
+		*strstr(name, "_entry") = '\0';
+}
+
+/* What has been recorded since the last call, or NULL if events of @cpu were lost. */
+static char *recorded(int pipe, int cpu)
+{
+	static char buf[4 << 20];
+	size_t have = 0;
+	char lost[32];
+	ssize_t len;
+
+	snprintf(lost, sizeof(lost), "CPU:%d [LOST", cpu);
+
+	while ((len = read(pipe, buf + have, sizeof(buf) - 1 - have)) > 0)
+		have += len;
+	buf[have] = '\0';
+	return have == sizeof(buf) - 1 || strstr(buf, lost) ? NULL : buf;
+}
+
+/*
+ * How often the thread left user mode between the times @begin and @end, in the unit of
+ * events, but for calls and faults of its own.
+ */
+static int count_interrupts(const char *text, int cpu, double begin, double end, bool tell)
+{
+	char name[64], on[16];
+	const char *line, *next;
+	bool left = false;
+	int n = 0;
+
+	snprintf(on, sizeof(on), "[%03d]", cpu);
+	for (line = text; *line; line = next) {
+		const char *at = strstr(line, on);
+
+		next = strchrnul(line, '\n');
+		next += !!*next;
+		if (!at || at > next)
+			continue;
+		event_of(line, name, sizeof(name));
+		if (left && strcmp(name, "sys_enter") && strcmp(name, "page_fault_user")) {
+			if (tell)
+				ksft_print_msg("interrupted by %s\n", name);
+			n++;
+		}
+		left = false;
+		if (trace_time(line) < begin || trace_time(line) > end)
+			continue;
+		if (!strcmp(name, "nmi_handler"))
+			n++;
+		left = !strcmp(name, "user_exit");
+	}
+	return n;
+}
+
+/*
+ * Without a system call, also where the clock source has no vDSO: a grace period that
+ * meets one interrupts the CPU. Where there is a time stamp counter, events have it, too.
+ */
+#ifdef __x86_64__
+#define TRACE_CLOCK	"x86-tsc"
+#define TRACE_SCALE	1.0
+#else
+#define TRACE_CLOCK	"mono"
+#define TRACE_SCALE	(1.0 / NSEC_PER_SEC)
+#endif
+
+static uint64_t ticks_per_ms(void)
+{
+	uint64_t begin = ticks(), ns = monotonic_ns();
+
+	spin_ms(100);
+	return (ticks() - begin) * NSEC_PER_MSEC / (monotonic_ns() - ns);
+}
+
+static void spin_ticks(uint64_t n)
+{
+	uint64_t end = ticks() + n;
+
+	while (ticks() < end)
+		;
+}
+
+/*
+ * A grace period that met a system call needs the tick for a while, and a system call
+ * takes long where the CPU itself has to wait for one, as in a guest.
+ */
+static int wait_until_quiet(uint64_t ms)
+{
+	int left = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		spin_ticks(ms);
+		left = isol_get(PR_ISOL_QUIESCE_LEFT);
+		if (left <= 0)
+			break;
+	}
+	return left;
+}
+
+/*
+ * Returns how often the CPU was interrupted in user mode in @rounds claims, or without
+ * claims if @classes is 0.
  */
 static long race(struct __test_metadata *_metadata, int cpu, int rounds, int classes,
-		 struct shared *shared)
+		 struct shared *shared, const struct trace *trace, int pipe, uint64_t ms)
 {
+	bool tell = want_trace();
 	long interrupted = 0;
 	pid_t pid;
 
@@ -94,7 +249,9 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		interrupt(shared, cpu);
 	ASSERT_EQ(0, pin_to(cpu));
 	for (int i = 0; i < rounds; i++) {
-		static struct noise before, after;
+		double begin, end;
+		char *text;
+		int n;
 
 		if (classes) {
 			int ret;
@@ -104,18 +261,27 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 			sleep_ms(i % 5);
 			ret = isol_enable(ISOL_F_QUIESCE_ON_URET | ISOL_F_BLOCK_INTERRUPTORS);
 			ASSERT_EQ(0, ret);
+			EXPECT_EQ(0, wait_until_quiet(ms));
 		}
-		ASSERT_EQ(0, read_noise(cpu, getpid(), &before));
-		/* By the vDSO, which a change of the clocksource takes away. */
-		spin_ms(SPIN_MS);
-		ASSERT_EQ(0, read_noise(cpu, getpid(), &after));
-		noise_since(&after, &before);
-		interrupted += noise_of_kind(&after, "CAL");
-		if (classes && after.interrupts) {
-			printf("# claim %d: ", i);
-			noise_print_kinds(&after);
-			printf("\n");
-		}
+		trace_on(trace, true);
+		/* An interrupt that was sent to the last call may be on its way. */
+		spin_ticks(2 * ms);
+		begin = ticks() * TRACE_SCALE;
+		spin_ticks(SPIN_MS * ms);
+		end = ticks() * TRACE_SCALE;
+		/* While it is read, more would come. */
+		trace_on(trace, false);
+		text = recorded(pipe, cpu);
+		ASSERT_NE(NULL, text);
+		n = count_interrupts(text, cpu, begin, end, classes);
+		interrupted += n;
+		if (classes && n)
+			ksft_print_msg("claim %d: interrupted %d times, %.9f to %.9f\n", i, n,
+				       begin, end);
+		if (classes && n && tell)
+			printf("%s\n", text);
+		if (classes && i % 500 == 499)
+			ksft_print_msg("%d claims, %ld interrupts\n", i + 1, interrupted);
 	}
 	isol_enable(0);
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
@@ -137,32 +303,64 @@ static void restore(int cpu)
 	}
 }
 
-TEST_F_TIMEOUT(race, claims_against_operations, 900)
+TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 {
 	const char *env = getenv("BLOCK_ROUNDS");
 	int rounds = env ? atoi(env) : ROUNDS;
+	struct shared *shared = self->shared;
+	bool tell = want_trace();
+	struct trace trace = { };
+	const char *reason;
 	long interrupted;
+	char path[192];
+	uint64_t ms;
+	int pipe;
 
+	reason = trace_start(&trace, "race", events);
+	for (int i = 0; more_events[i] && !reason && tell; i++) {
+		char file[96];
+
+		snprintf(file, sizeof(file), "events/%s/enable", more_events[i]);
+		trace_write(&trace, file, "1");
+	}
+	if (!reason && trace_write(&trace, "trace_clock", TRACE_CLOCK))
+		reason = "no trace_clock " TRACE_CLOCK;
+	if (!reason && trace_filter(&trace, "raw_syscalls/sys_enter", "common_pid", getpid()))
+		reason = "cannot filter events";
+	if (reason) {
+		trace_stop(&trace);
+		SKIP(return, "%s", reason);
+	}
+	/* Where lines of all CPUs are wanted, they come from the pipe of all. */
+	snprintf(path, sizeof(path), tell ? "%s/trace_pipe" : "%s/per_cpu/cpu%d/trace_pipe",
+		 trace.dir, self->cpu);
+	pipe = open(path, O_RDONLY | O_NONBLOCK);
+	ASSERT_LE(0, pipe);
+	ms = ticks_per_ms();
 	ASSERT_EQ(0, pin_to(self->cpu));
 	ASSERT_EQ(0, isol_set(PR_ISOL_BLOCK_CFG, isol_get(PR_ISOL_SUP_BLOCK_CFG)));
 	ASSERT_EQ(0, isol_set(PR_ISOL_QUIESCE_CFG, isol_get(PR_ISOL_SUP_QUIESCE_CFG)));
 
 	/* The control: the same operations, without claims. */
-	interrupted = race(_metadata, self->cpu, 50, 0, self->shared);
-	ksft_print_msg("without claims: %ld function calls, %ld operations\n", interrupted,
-		       self->shared->done);
+	interrupted = race(_metadata, self->cpu, 50, 0, shared, &trace,
+			   pipe, ms);
+	ksft_print_msg("without claims: %ld interrupts\n", interrupted);
+	print_operations(shared);
 	EXPECT_LT(0, interrupted);
-	EXPECT_LT(0, self->shared->done);
-	EXPECT_EQ(0, self->shared->refused);
+	EXPECT_LT(0, sum(shared->done));
+	EXPECT_EQ(0, sum(shared->refused));
 
-	interrupted = race(_metadata, self->cpu, rounds, 1, self->shared);
-	ksft_print_msg("%d claims: %ld function calls, %ld operations, %ld refused\n", rounds,
-		       interrupted, self->shared->done, self->shared->refused);
+	interrupted = race(_metadata, self->cpu, rounds, 1, shared, &trace,
+			   pipe, ms);
+	ksft_print_msg("%d claims: %ld interrupts\n", rounds, interrupted);
+	print_operations(shared);
 	EXPECT_EQ(0, interrupted);
 	/* Both sides ran. */
-	EXPECT_LT(0, self->shared->done);
-	EXPECT_LT(0, self->shared->refused);
+	EXPECT_LT(0, sum(shared->done));
+	EXPECT_LT(0, sum(shared->refused));
 	restore(self->cpu);
+	close(pipe);
+	trace_stop(&trace);
 }
 
 TEST_HARNESS_MAIN

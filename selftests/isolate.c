@@ -16,12 +16,6 @@ static const char usage[] =
 "      kernel.task_isolation_block allows (default: no claim)\n"
 "  --claims  show which CPUs are claimed, by whom, and what was refused\n";
 
-static const char * const class_names[] = {
-	"hotplug", "stop_machine", "cpu_access", "cpuset", "module", "trace", "knob",
-};
-
-#define NR_CLASSES ((int)(sizeof(class_names) / sizeof(*class_names)))
-
 /* A mask from "0x3", "hotplug,knob" or "all", or -1. */
 static int parse_classes(char *arg)
 {
@@ -34,7 +28,7 @@ static int parse_classes(char *arg)
 	if (rest != arg)
 		return *rest ? -1 : mask;
 	for (name = strtok(arg, ","); name; name = strtok(NULL, ",")) {
-		for (i = 0; i < NR_CLASSES && strcmp(name, class_names[i]); i++)
+		for (i = 0; i < NR_CLASSES && strcmp(name, class_name(1 << i)); i++)
 			;
 		if (i == NR_CLASSES)
 			return -1;
@@ -43,34 +37,69 @@ static int parse_classes(char *arg)
 	return mask;
 }
 
+#define DEBUGFS		"/sys/kernel/debug"
+#define CLAIMS		DEBUGFS "/task_isolation/claims"
+
+/* Why there is no list, and what helps. */
+static const char *no_list(int error)
+{
+	if (isol_get(ISOL_SUP_FEATURES) < 0)
+		return NO_ISOLATION;
+	if (!(isol_get(ISOL_SUP_FEATURES) & ISOL_F_BLOCK_INTERRUPTORS))
+		return "the kernel has no claims, see CONFIG_TASK_ISOLATION_BLOCK";
+	if (error == -EACCES || error == -EPERM)
+		return NO_ROOT;
+	return "try: mount -t debugfs none " DEBUGFS ", which needs CONFIG_DEBUG_FS";
+}
+
+/*
+ * "cpu pid comm classes refused passed in_force". The name of a thread can have blanks
+ * in it.
+ */
+static bool show_claim(char *line)
+{
+	int cpu, pid, name = 0, refused, passed, in_force;
+	const char *comma = "";
+	unsigned int classes;
+	char *end = line + strlen(line);
+
+	if (sscanf(line, "%d %d %n", &cpu, &pid, &name) != 2 || !name)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		do {
+			if (end <= line + name)
+				return false;
+		} while (*--end != ' ');
+	}
+	if (sscanf(end, "%x %d %d %d", &classes, &refused, &passed, &in_force) != 4)
+		return false;
+	printf("CPU %d: %.*s[%d] ", cpu, (int)(end - line - name), line + name, pid);
+	for (int i = 0; i < NR_CLASSES; i++) {
+		if (!(classes & 1 << i))
+			continue;
+		printf("%s%s", comma, class_name(1 << i));
+		comma = ",";
+	}
+	printf(" refused=%d passed=%d%s\n", refused, passed,
+	       in_force ? "" : " (not in force: the thread may run elsewhere)");
+	return true;
+}
+
 static int show_claims(void)
 {
-	char buf[1 << 16], *line, *save;
+	static struct text text;
+	ssize_t ret = read_text(CLAIMS, &text);
+	char *line, *save;
+	int nr = 0;
 
-	if (read_file("/sys/kernel/debug/task_isolation/claims", buf, sizeof(buf)) <= 0) {
-		fprintf(stderr, "isolate: no list of claims: %s\n",
-			geteuid() ? NO_ROOT : "is debugfs mounted?");
+	if (ret <= 0) {
+		fprintf(stderr, "isolate: no list of claims: %s\n", no_list(ret));
 		return 1;
 	}
-	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		int cpu, pid, refused, passed, in_force;
-		const char *comma = "";
-		unsigned int classes;
-		char comm[32];
-
-		if (sscanf(line, "%d %d %31s %x %d %d %d", &cpu, &pid, comm, &classes, &refused,
-			   &passed, &in_force) != 7)
-			continue;
-		printf("CPU %d: %s[%d] ", cpu, comm, pid);
-		for (int i = 0; i < NR_CLASSES; i++) {
-			if (!(classes & 1 << i))
-				continue;
-			printf("%s%s", comma, class_names[i]);
-			comma = ",";
-		}
-		printf(" refused=%d passed=%d%s\n", refused, passed,
-		       in_force ? "" : " (not in force: moved to another CPU)");
-	}
+	for (line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		nr += show_claim(line);
+	if (!nr)
+		printf("no CPU is claimed\n");
 	return 0;
 }
 

@@ -44,6 +44,16 @@ int isol_claim(unsigned long classes)
 	return ret ? ret : isol_enable(ISOL_F_BLOCK_INTERRUPTORS);
 }
 
+const char *class_name(unsigned int classes)
+{
+	static const char * const names[NR_CLASSES] = {
+		"hotplug", "stop_machine", "cpu_access", "cpuset", "module", "trace", "knob",
+	};
+	int bit = ffs(classes) - 1;
+
+	return bit < 0 || bit >= NR_CLASSES ? "unknown" : names[bit];
+}
+
 bool isol_present(void)
 {
 	return isol_get(ISOL_SUP_FEATURES) >= 0;

@@ -50,6 +50,9 @@ int isol_enable(unsigned long mask);
 int isol_quiesce(unsigned long quiesce);
 /* Claims the CPU for @classes. The caller is pinned to it. */
 int isol_claim(unsigned long classes);
+/* The name of the lowest class of a mask, "unknown" if it has none. */
+const char *class_name(unsigned int classes);
+#define NR_CLASSES	7
 bool isol_present(void);
 bool isol_supports(int quiesce);
 

@@ -403,6 +403,8 @@ static int bpf_once(void)
 static const char *ftrace_prepare(void)
 {
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	/* The buffer grows to its size when it is used first, by a work item on each CPU. */
+	write_file(TRACING "/buffer_size_kb", "1024");
 	return needs(TRACING "/set_ftrace_filter", "needs CONFIG_FUNCTION_TRACER");
 }
 
@@ -580,6 +582,31 @@ static const char *cpuset_prepare(void)
 static int cpuset_once(void)
 {
 	return toggle(PART "/cpuset.cpus.partition", "isolated\n", "member\n");
+}
+
+static char own_cpu[16], other_cpu[16];
+
+/* A cpuset with the CPU of the spinner and the spinner. */
+static const char *cpuset_own_prepare(void)
+{
+	const char *reason = cpuset_prepare();
+
+	snprintf(own_cpu, sizeof(own_cpu), "%d\n", load_cpu);
+	snprintf(other_cpu, sizeof(other_cpu), "%d\n", load_cpu + 1);
+	if (!reason && write_file(PART "/cpuset.cpus", own_cpu))
+		reason = "needs a CPU for a cpuset";
+	return reason;
+}
+
+static int cpuset_own(void)
+{
+	return write_file(PART "/cgroup.procs", "0");
+}
+
+/* Moves the spinner to the other CPU, and back. */
+static int cpuset_own_once(void)
+{
+	return toggle(PART "/cpuset.cpus", other_cpu, own_cpu);
 }
 
 static void cpuset_finish(void)
@@ -948,11 +975,11 @@ const struct load loads[] = {
 	{ "stat_refresh", "vm.stat_refresh", 20,
 	  .once = stat_refresh_once, .moved = moved_count },
 	{ "overcommit", "vm.overcommit_memory 2, 0", 20,
-	  .once = overcommit_once, .moved = moved_count },
+	  .once = overcommit_once, .moved = moved_count, .class = ISOL_BLOCK_KNOB },
 	{ "drop_caches", "vm.drop_caches", 20,
 	  .once = drop_caches_once, .moved = drop_caches_moved },
 	{ "compact_memory", "vm.compact_memory", 5, compact_prepare,
-	  .once = compact_once, .moved = compact_moved },
+	  .once = compact_once, .moved = compact_moved, .class = ISOL_BLOCK_KNOB },
 	{ "threads", "200 threads live and exit", 20,
 	  .once = threads_once, .moved = forks_moved },
 	{ "kvmalloc", "20 tables of 1,000,000 descriptors grown and freed", 20, table_prepare,
@@ -962,35 +989,40 @@ const struct load loads[] = {
 	{ "forks", "10 processes forked", 20,
 	  .once = forks_once, .moved = forks_moved },
 	{ "vmalloc", "256 MB allocated and freed by test_vmalloc", 5, vmalloc_prepare,
-	  .once = vmalloc_once, .moved = vmalloc_moved },
+	  .once = vmalloc_once, .moved = vmalloc_moved, .class = ISOL_BLOCK_MODULE },
 	{ "module", "a module loaded and unloaded", 5, module_prepare,
-	  .once = module_once, .moved = moved_count },
+	  .once = module_once, .moved = moved_count, .class = ISOL_BLOCK_MODULE },
 	{ "bpf", "a BPF program loaded and freed", 20, bpf_prepare,
 	  .once = bpf_once, .moved = moved_count },
 	{ "ftrace", "function tracer on and off", 5, ftrace_prepare, ftrace_finish,
-	  .once = ftrace_once, .moved = moved_count },
+	  .once = ftrace_once, .moved = moved_count, .class = ISOL_BLOCK_TRACE },
 	{ "kprobe", "a kprobe on and off", 5, kprobe_prepare,
-	  .once = kprobe_once, .moved = moved_count },
+	  .once = kprobe_once, .moved = moved_count, .class = ISOL_BLOCK_TRACE },
 	{ "tracepoint", "a tracepoint on and off (static key)", 20, tracepoint_prepare,
-	  .once = tracepoint_once, .moved = traced },
+	  .once = tracepoint_once, .moved = traced, .class = ISOL_BLOCK_TRACE },
 	{ "schedstats", "kernel.sched_schedstats 1, 0 (static key)", 20, schedstats_prepare,
-	  .once = schedstats_once, .moved = moved_count },
+	  .once = schedstats_once, .moved = moved_count, .class = ISOL_BLOCK_KNOB },
 	{ "rseq_debug", "rseq/debug 1, 0 (static key before the hook)", 20, rseq_debug_prepare,
-	  .once = rseq_debug_once, .moved = moved_count },
+	  .once = rseq_debug_once, .moved = moved_count, .class = ISOL_BLOCK_KNOB },
 	{ "hotplug", "another CPU off and on", 3, hotplug_prepare,
-	  .once = hotplug_once, .moved = moved_count },
+	  .once = hotplug_once, .moved = moved_count, .class = ISOL_BLOCK_HOTPLUG },
 	{ "settimeofday", "the time set twice", 20,
 	  .once = settime_once, .moved = moved_count },
 	{ "clocksource", "the clock source switched twice", 5, clocksource_prepare,
-	  .once = clocksource_once, .moved = moved_count },
+	  .once = clocksource_once, .moved = moved_count, .class = ISOL_BLOCK_STOP_MACHINE },
 	{ "cpuset", "an isolated partition made and unmade", 5, cpuset_prepare, cpuset_finish,
 	  .once = cpuset_once, .moved = moved_count },
+	{ "cpuset_own", "the CPU taken out of the cpuset of the thread and put back", 5,
+	  cpuset_own_prepare, cpuset_finish,
+	  .own = cpuset_own, .once = cpuset_own_once, .moved = moved_count,
+	  .class = ISOL_BLOCK_CPUSET },
 	{ "perf_event", "a perf event of the CPU opened, read and closed", 20, perf_prepare,
-	  .once = perf_once, .moved = moved_count },
+	  .once = perf_once, .moved = moved_count, .class = ISOL_BLOCK_CPU_ACCESS },
 	{ "msr", "an MSR of the CPU read", 20, msr_prepare, msr_finish,
-	  .once = msr_once, .moved = moved_count },
+	  .once = msr_once, .moved = moved_count, .class = ISOL_BLOCK_CPU_ACCESS },
 	{ "slab_shrink", "a slab cache shrunk", 20, slab_prepare,
-	  .again = fill_sheaves, .once = slab_once, .moved = moved_count },
+	  .again = fill_sheaves, .once = slab_once, .moved = moved_count,
+	  .class = ISOL_BLOCK_KNOB },
 	{ "netns", "a network namespace made and unmade", 5, netns_prepare,
 	  .once = netns_once, .moved = moved_count },
 	{ "mount", "ext4 on a loop device mounted, written and unmounted", 5,

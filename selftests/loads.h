@@ -25,6 +25,8 @@ struct load {
 	unsigned long	(*moved)(void);
 	/* It is about purges of vmalloc space: count these as well. */
 	bool		purges;
+	/* ISOL_BLOCK_* class by which a claim of the CPU refuses @once, or 0. */
+	int		class;
 };
 
 extern const struct load loads[];

@@ -13,23 +13,30 @@
 #include <pthread.h>
 
 static const char usage[] =
-"Usage: noise [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-e] [-f] [-m] [-q MASK] [-v] LOAD...|all\n"
+"Usage: noise [-b CLASSES] [-c CPU] [-n TIMES] [-s SECONDS] [-d] [-e] [-f] [-m] [-q MASK] [-v]\n"
+"             [-w] LOAD...|all\n"
 "       noise -l\n"
+"  -b  the spinner claims its CPU for these classes, \"all\" for all that\n"
+"      kernel.task_isolation_block allows\n"
 "  -c  CPU of the spinner (default: the first isolated one)\n"
 "  -n  how often to interfere (default: as -l shows)\n"
 "  -s  seconds of idle (default 3)\n"
 "  -d  dirty the vmstat counters of the CPU before each interference\n"
 "  -e  count the entries from user mode as well, with the events of tracefs\n"
 "  -f  the spinner is SCHED_FIFO\n"
-"  -l  list the loads\n"
+"  -l  list the loads, and which class refuses them\n"
 "  -m  mark begin and end, for somebody who watches from outside (x86)\n"
 "  -q  quiesce actions of the spinner, \"all\" for all supported ones\n"
 "  -v  with -e, tell about each event\n"
+"  -w  print why: the functions and work items that were sent to the CPU, from tracefs\n"
 "With -q, the load begins when PR_ISOL_QUIESCE_LEFT is 0, or after 10 seconds.\n"
 "Prints: noise LOAD actions=MASK [left=MASK] times=N moved=N interrupts=N ticks=N\n"
-"	switches=N [entries=N] [purges=N deferred=N] kinds=NAME:N,...\n"
+"	switches=N [entries=N] [purges=N deferred=N] [classes=MASK refused=N after=N]\n"
+"	kinds=NAME:N,...\n"
+"    with -w also: cause LOAD N EVENT FUNCTION (CALLER)\n"
 "purges are those of vmalloc space, deferred is how many of these did not interrupt the\n"
-"CPU: the difference had areas that cannot wait.\n"
+"CPU: the difference had areas that cannot wait. refused is how often the load failed\n"
+"with EBUSY, after is 1 if it did what it should when the claim had ended.\n"
 "    or: noise LOAD not run: REASON\n";
 
 /* Shared with the spinner. */
@@ -38,12 +45,13 @@ struct shared {
 	/* A thread of its process, which sleeps between its steps. */
 	struct spinner	sibling;
 	int		left;
+	int		classes;
 	unsigned long	count;
 };
 
 static struct {
-	int		cpu, times, actions;
-	bool		dirty, entries, fifo, mark, verbose;
+	int		cpu, times, actions, classes;
+	bool		dirty, entries, fifo, mark, verbose, why;
 } opts;
 
 static struct shared *shared;
@@ -125,6 +133,29 @@ static int spinner_setup(void)
 	return ret;
 }
 
+/*
+ * The step before the load is to claim the CPU. Before, as a claim refuses to set up
+ * what watches the thread.
+ */
+#define CLAIM_STEP	(-1)
+
+/* Actions that are enabled stay. */
+static int claim(void)
+{
+	int ret = isol_set(PR_ISOL_BLOCK_CFG, opts.classes);
+
+	if (!ret)
+		ret = isol_enable(isol_get(ISOL_FEATURES) | ISOL_F_BLOCK_INTERRUPTORS);
+	if (ret)
+		return ret;
+	if (isol_get(PR_ISOL_BLOCK_LEFT))
+		return -EPERM;
+	shared->classes = isol_get(PR_ISOL_BLOCK_CFG);
+	if (opts.actions)
+		shared->left = wait_until_quiet();
+	return 0;
+}
+
 /* Spins in user mode. A step dirties counters by a page fault, or does what the load says. */
 static void spinner(void *arg)
 {
@@ -142,6 +173,10 @@ static void spinner(void *arg)
 
 	for (;;) {
 		step = spinner_next(&shared->spinner, step);
+		if (step == CLAIM_STEP) {
+			spinner_done(&shared->spinner, step, claim());
+			continue;
+		}
 		if (opts.dirty)
 			touch(fresh + 4096 * (step % times));
 		spinner_done(&shared->spinner, step, load->again ? load->again() : 0);
@@ -156,6 +191,18 @@ static int do_once(int i)
 	if (ret)
 		return ret;
 	return load->sibling ? spinner_step(&shared->sibling, i) : load->once();
+}
+
+/*
+ * The claim has ended with the spinner. Loads that need one are no operations that a
+ * claim refuses.
+ */
+static bool works_afterwards(void)
+{
+	unsigned long moved = load->moved();
+
+	errno = 0;
+	return load->once && !load->once() && load->moved() > moved;
 }
 
 static const char * const events[] = {
@@ -176,7 +223,8 @@ static void tell(const char *line, double start, const char *kind)
 
 /*
  * How often the spinner left user mode. NMIs do not pass context tracking. Each
- * "user_exit" is followed by what it was for, if that has an event.
+ * "user_exit" is followed by what it was for, if that has an event. Where the load has
+ * the spinner itself do something, calls and faults are its own.
  */
 static int count_entries(const struct trace *trace, pid_t pid, double start)
 {
@@ -223,6 +271,9 @@ static int count_entries(const struct trace *trace, pid_t pid, double start)
 		} else if (strstr(kind, "_exit")) {
 			continue;
 		}
+		if (left && (load->again || opts.dirty) &&
+		    (!strcmp(kind, "sys_enter") || !strcmp(kind, "page_fault_user")))
+			entries--;
 		tell(line, start, kind);
 		left = false;
 	}
@@ -268,6 +319,99 @@ static bool purges_count(const struct trace *trace, int *purges, int *deferred)
 	return true;
 }
 
+/* Each with the field that has the function, and what says for whom it is. */
+static const struct {
+	const char	*event, *function, *filter;
+} why_events[] = {
+	{ "csd/csd_queue_cpu", "func=", "cpu == %d" },
+	{ "ipi/ipi_send_cpu", "callback=", "cpu == %d" },
+	{ "ipi/ipi_send_cpumask", "callback=", "cpumask & CPUS{%d}" },
+	{ "workqueue/workqueue_queue_work", "function=", "cpu == %d" },
+	{ "sched/sched_waking", "comm=", "target_cpu == %d" },
+};
+
+#define NR_CAUSES	64
+
+struct cause {
+	char	text[160];
+	int	count;
+};
+
+static const char *why_start(struct trace *trace)
+{
+	const int nr = ARRAY_SIZE(why_events);
+	const char *names[ARRAY_SIZE(why_events) + 1] = { }, *reason;
+
+	for (int i = 0; i < nr; i++)
+		names[i] = why_events[i].event;
+	reason = trace_start(trace, "noise-why", names);
+	for (int i = 0; i < nr && !reason; i++) {
+		char file[96], text[64];
+
+		snprintf(file, sizeof(file), "events/%s/filter", why_events[i].event);
+		snprintf(text, sizeof(text), why_events[i].filter, opts.cpu);
+		if (trace_write(trace, file, text))
+			reason = "cannot filter events";
+	}
+	return reason;
+}
+
+/* A symbol without what is behind its name. */
+static void copy_symbol(char *to, size_t size, const char *line, const char *field)
+{
+	const char *from = strstr(line, field);
+
+	from = from ? from + strlen(field) : "?";
+	snprintf(to, size, "%.*s", (int)strcspn(from, "\n +"), from);
+}
+
+static void add_cause(struct cause *causes, const char *line)
+{
+	char text[160], function[64], caller[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(why_events); i++) {
+		const char *event = strchr(why_events[i].event, '/') + 1;
+		size_t len = strlen(event);
+		const char *at = strstr(line, event);
+
+		if (!at || at[len] != ':')
+			continue;
+		copy_symbol(function, sizeof(function), at, why_events[i].function);
+		/* Told by csd_queue_cpu. */
+		if (!strcmp(function, "generic_smp_call_function_single_interrupt"))
+			return;
+		copy_symbol(caller, sizeof(caller), at, "callsite=");
+		snprintf(text, sizeof(text), "%s %s (%s)", event, function, caller);
+		for (int j = 0; j < NR_CAUSES; j++) {
+			if (!causes[j].count)
+				snprintf(causes[j].text, sizeof(causes[j].text), "%s", text);
+			if (!strcmp(causes[j].text, text)) {
+				causes[j].count++;
+				return;
+			}
+		}
+	}
+}
+
+static void print_causes(const struct trace *trace)
+{
+	static struct cause causes[NR_CAUSES];
+	static struct text text;
+	char *line, *save;
+
+	memset(causes, 0, sizeof(causes));
+	if (trace_text(trace, -1, &text)) {
+		printf("cause %s unknown: too many events\n", load->name);
+		return;
+	}
+	for (line = strtok_r(text.buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (*line != '#')
+			add_cause(causes, line);
+	}
+	for (int i = 0; i < NR_CAUSES && causes[i].count; i++)
+		printf("cause %s %d %s\n", load->name, causes[i].count, causes[i].text);
+}
+
 static void not_run(const char *reason)
 {
 	printf("noise %s not run: %s\n", load->name, reason);
@@ -275,13 +419,18 @@ static void not_run(const char *reason)
 
 /* Runs the load against a spinner that is ready. */
 static const char *measure(pid_t pid, struct trace *trace, struct trace *purge_trace,
-			   int times)
+			   struct trace *why_trace, int times)
 {
 	static struct noise then, now;
-	int entries = 0, purges = 0, deferred = 0, ret = 0, i;
+	int entries = 0, purges = 0, deferred = 0, refused = 0, ret = 0, i;
 	unsigned long moved;
 	double start;
 
+	if (opts.classes) {
+		ret = spinner_step(&shared->spinner, CLAIM_STEP);
+		if (ret)
+			return strerror(-ret);
+	}
 	/* What the start of the spinner left to its CPU, with or without actions. */
 	sleep_ms(SETTLE_MS);
 	moved = load->moved();
@@ -291,11 +440,18 @@ static const char *measure(pid_t pid, struct trace *trace, struct trace *purge_t
 		trace_on(trace, true);
 	if (load->purges)
 		trace_on(purge_trace, true);
+	if (opts.why)
+		trace_on(why_trace, true);
 	if (read_noise(opts.cpu, pid, &then))
 		return "cannot read the counts";
 	mark(MARK_BEGIN);
-	for (i = 1; i <= times && !ret; i++)
+	for (i = 1; i <= times && !ret; i++) {
 		ret = do_once(i);
+		if (opts.classes && ret == -EBUSY) {
+			refused++;
+			ret = 0;
+		}
+	}
 	/* What it left to others. */
 	sleep_ms(AFTER_MS);
 	mark(MARK_END);
@@ -305,11 +461,13 @@ static const char *measure(pid_t pid, struct trace *trace, struct trace *purge_t
 		trace_on(trace, false);
 	if (load->purges)
 		trace_on(purge_trace, false);
+	if (opts.why)
+		trace_on(why_trace, false);
 	noise_since(&now, &then);
 	if (ret)
 		return strerror(-ret);
 	moved = load->moved() - moved;
-	if (!moved)
+	if (!moved && refused < times)
 		return "it moved nothing";
 	if (opts.entries) {
 		entries = count_entries(trace, pid, start);
@@ -327,15 +485,22 @@ static const char *measure(pid_t pid, struct trace *trace, struct trace *purge_t
 		printf(" entries=%d", entries);
 	if (load->purges)
 		printf(" purges=%d deferred=%d", purges, deferred);
+	if (opts.classes) {
+		spinner_stop(&shared->spinner);
+		printf(" classes=%#x refused=%d after=%d", shared->classes, refused,
+		       works_afterwards());
+	}
 	printf(" kinds=");
 	noise_print_kinds(&now);
 	printf("\n");
+	if (opts.why)
+		print_causes(why_trace);
 	return NULL;
 }
 
 static const char *run(void)
 {
-	struct trace trace = { }, purge_trace = { };
+	struct trace trace = { }, purge_trace = { }, why_trace = { };
 	const char *reason;
 	int times = opts.times ? opts.times : load->times, ret;
 	pid_t pid;
@@ -345,7 +510,10 @@ static const char *run(void)
 	reason = opts.entries ? trace_start(&trace, "noise", events) : NULL;
 	if (!reason && load->purges)
 		reason = purges_start(&purge_trace);
+	if (!reason && opts.why)
+		reason = why_start(&why_trace);
 	if (reason) {
+		trace_stop(&why_trace);
 		trace_stop(&purge_trace);
 		trace_stop(&trace);
 		return reason;
@@ -359,10 +527,12 @@ static const char *run(void)
 	     trace_filter(&trace, "sched/sched_switch", "prev_pid", pid)))
 		reason = "cannot filter events";
 	if (!reason)
-		reason = measure(pid, &trace, &purge_trace, times);
+		reason = measure(pid, &trace, &purge_trace, &why_trace, times);
+	/* First, as its claim would refuse the rest. */
+	spinner_stop(&shared->spinner);
+	trace_stop(&why_trace);
 	trace_stop(&purge_trace);
 	trace_stop(&trace);
-	spinner_stop(&shared->spinner);
 	return reason;
 }
 
@@ -378,7 +548,9 @@ static bool known(const char *name)
 static void list(void)
 {
 	for (size_t i = 0; i < nr_loads; i++)
-		printf("%-20s %3d x %s\n", loads[i].name, loads[i].times, loads[i].what);
+		printf("%-20s %3d x %s%s%s\n", loads[i].name, loads[i].times, loads[i].what,
+		       loads[i].class ? "; refused by class " : "",
+		       loads[i].class ? class_name(loads[i].class) : "");
 }
 
 /*
@@ -401,8 +573,17 @@ int main(int argc, char **argv)
 	int opt, i, ret = 0;
 
 	opts.cpu = isolated_cpu();
-	while ((opt = getopt(argc, argv, "c:n:s:deflmq:vh")) != -1) {
+	while ((opt = getopt(argc, argv, "b:c:n:s:deflmq:vwh")) != -1) {
 		switch (opt) {
+		case 'b':
+			opts.classes = strcmp(optarg, "all") ? (int)strtol(optarg, NULL, 0) :
+				       isol_get(PR_ISOL_SUP_BLOCK_CFG);
+			if (!opts.classes) {
+				fputs("noise: kernel.task_isolation_block has no class\n",
+				      stderr);
+				return 1;
+			}
+			break;
 		case 'c':
 			opts.cpu = atoi(optarg);
 			break;
@@ -434,6 +615,9 @@ int main(int argc, char **argv)
 		case 'v':
 			opts.verbose = true;
 			break;
+		case 'w':
+			opts.why = true;
+			break;
 		default:
 			fputs(usage, opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
@@ -445,7 +629,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (opts.actions < 0) {
+	if (opts.actions < 0 || opts.classes < 0) {
 		fprintf(stderr, "noise: %s\n", NO_ISOLATION);
 		return 1;
 	}

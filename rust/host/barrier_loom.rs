@@ -2,7 +2,7 @@
 
 //! Two protocols that leave CPUs alone, transcribed from C, in all interleavings:
 //! `smp_call_function_barrier()` of `kernel/smp.c` with the words of
-//! `arch/x86/mm/tlb_defer.c`, and `rcu_sheaf_needs_flush()` of `mm/slub.c`.
+//! `arch/x86/mm/tlb_defer.c`, and `rcu_sheaf_may_be_removed()` of `mm/slub.c`.
 //!
 //! loom models the memory model of C11, in which no load sees a store that comes
 //! later. So the RELEASE on the way to user mode makes no difference here. The litmus

@@ -94,7 +94,7 @@ fn call(state: &mut State, supported: Supported, option: u32, args: [usize; 4]) 
     let operation = Operation::try_from(option)?;
     match answer(*state, supported, operation, args)? {
         Answer::Value(value) => Ok(value),
-        Answer::Change(new) => {
+        Answer::Enable(new) | Answer::Configure(new) => {
             *state = new;
             Ok(0)
         }

@@ -63,7 +63,7 @@ impl Subsystems for Machine {
     }
 
     fn deferred(&mut self) -> Done {
-        if !self.seen.contains(Seen::DEFERRED) {
+        if !self.seen.on_nohz_full() || !self.seen.contains(Seen::DEFERRED) {
             return Done::EMPTY;
         }
         self.seen = self.seen.difference(Seen::DEFERRED);

@@ -60,7 +60,8 @@ pub(crate) fn is_quiet(actions: Quiesce, left: Left, seen: Seen) -> bool {
     let tick = !actions.contains(Quiesce::NOHZ_FULL)
         || !nohz_full
         || seen.contains(Seen::STOPPED) && !seen.contains(Seen::TICK_PENDING);
-    let flush = !actions.intersects(Quiesce::DEFERS) || !seen.contains(Seen::DEFERRED);
+    let flush =
+        !actions.intersects(Quiesce::DEFERS) || !seen.contains(Seen::DEFERRED) || !nohz_full;
     let vmstat = !actions.contains(Quiesce::VMSTAT_SYNC)
         || seen.contains(Seen::VMSTAT_SETTLED)
         || !seen.set_apart();
@@ -116,7 +117,7 @@ mod tests {
         }
 
         fn deferred(&mut self) -> Done {
-            if self.0.contains(Seen::DEFERRED) {
+            if self.0.on_nohz_full() && self.0.contains(Seen::DEFERRED) {
                 Done::TLB_FLUSHED
             } else {
                 Done::EMPTY

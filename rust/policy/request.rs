@@ -81,8 +81,12 @@ impl TryFrom<usize> for Command {
 pub(crate) enum Answer {
     /// The call returns this value, nothing changes.
     Value(u32),
-    /// The call returns 0, and the thread's state becomes this one.
-    Change(State),
+    /// The call returns 0, and the thread's state becomes this one. Features were
+    /// enabled or disabled.
+    Enable(State),
+    /// The call returns 0, and the thread's state becomes this one. What is enabled
+    /// stays so.
+    Configure(State),
 }
 
 /// Answers `prctl(operation, args[0], args[1], args[2], args[3])`.
@@ -116,16 +120,18 @@ pub(crate) fn answer(
             Ok(Answer::Value(value))
         }
         (Operation::Set, [command, value, 0, 0]) => match Command::try_from(command)? {
-            Command::Features => state.enable(supported, value).map(Answer::Change),
-            Command::Quiesce => state.configure(supported, value).map(Answer::Change),
-            Command::Block => state.configure_block(supported, value).map(Answer::Change),
+            Command::Features => state.enable(supported, value).map(Answer::Enable),
+            Command::Quiesce => state.configure(supported, value).map(Answer::Configure),
+            Command::Block => state
+                .configure_block(supported, value)
+                .map(Answer::Configure),
             Command::SupportedFeatures
             | Command::SupportedQuiesce
             | Command::Left
             | Command::SupportedBlock
             | Command::NotRefused => Err(Refusal::Invalid),
         },
-        (Operation::Enable, [mask, 0, 0, 0]) => state.enable(supported, mask).map(Answer::Change),
+        (Operation::Enable, [mask, 0, 0, 0]) => state.enable(supported, mask).map(Answer::Enable),
         _ => Err(Refusal::Invalid),
     }
 }
@@ -181,7 +187,13 @@ mod tests {
         fn prctl(&mut self, option: u32, args: [usize; 4]) -> Result<u32, Refusal> {
             match answer(self.0, SUPPORTED, Operation::try_from(option)?, args)? {
                 Answer::Value(value) => Ok(value),
-                Answer::Change(state) => {
+                Answer::Enable(state) => {
+                    self.0 = state;
+                    Ok(0)
+                }
+                Answer::Configure(state) => {
+                    // An event tells of what is enabled, and none of this.
+                    assert_eq!(state.features(), self.0.features());
                     self.0 = state;
                     Ok(0)
                 }

@@ -3,25 +3,27 @@
 # Not part of the default: what each part of the series is for, by leaving it out.
 # The kernels are built in the tree of the series, one after the other.
 lane_mutants() {
-	local m run seen unseen append image=$BUILD/mutant.bzImage
+	local m mutants run seen unseen image=$BUILD/mutant.bzImage
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	selftests || return
+	"$TOP/scripts/build" series || { bad "build series"; return; }
+	mutants=$(cd "$TOP/scripts/mutants" && for m in ${MUTANTS:-*.patch}; do echo "${m%.patch}"; done)
+	# First without any of them: one kernel.
+	for m in $mutants; do
+		KERNEL=series mutant_run "sound-$m" "$m" || continue
+		seen=$(mutant_says "$m" Seen)
+		expect "mutants: not seen without $m" "$(grep -cE "${seen:-$(mutant_says "$m" Unseen)}" "$LOGS/guest-sound-$m.log")" -eq 0
+	done
 	# Whatever happens, the tree is left as it was.
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
-	for m in ${MUTANTS:-$(cd "$TOP/scripts/mutants" && echo *.patch)}; do
-		m=${m%.patch}
-		run=$(sed -n 's/^# Run: //p' "$TOP/scripts/mutants/$m.patch" | tr ' ' +)
-		seen=$(sed -n 's/^# Seen: //p' "$TOP/scripts/mutants/$m.patch")
-		# The control of another one: as slow, but right.
-		unseen=$(sed -n 's/^# Unseen: //p' "$TOP/scripts/mutants/$m.patch")
-		append=$(sed -n 's/^# Append: //p' "$TOP/scripts/mutants/$m.patch")
-		"$TOP/scripts/build" series || { bad "build series"; return; }
-		KERNEL=series RUN=$run APPEND=$append TIMEOUT=200 guest "sound-$m" || continue
-		expect "mutants: not seen without $m" "$(grep -cE "${seen:-$unseen}" "$LOGS/guest-sound-$m.log")" -eq 0
+	for m in $mutants; do
 		"$TOP/scripts/mutate" "$m" || { bad "mutate $m"; return; }
 		if "$TOP/scripts/build" series; then
 			cp "$CACHE/obj/series/arch/x86/boot/bzImage" "$image"
-			if ! KERNEL=$image RUN=$run APPEND=$append TIMEOUT=200 guest "mutant-$m"; then
+			seen=$(mutant_says "$m" Seen)
+			# The control of another one: as slow, but right.
+			unseen=$(mutant_says "$m" Unseen)
+			if ! KERNEL=$image mutant_run "mutant-$m" "$m"; then
 				:
 			elif [ -n "$seen" ]; then
 				expect "mutants: $m is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$m.log")" -ge 1
@@ -34,4 +36,12 @@ lane_mutants() {
 		"$TOP/scripts/mutate" -R
 	done
 	"$TOP/scripts/build" series || bad "build series"
+}
+
+# mutant_says MUTANT FIELD
+mutant_says() { sed -n "s/^# $2: //p" "$TOP/scripts/mutants/$1.patch"; }
+
+# mutant_run NAME MUTANT - the tests that are to see it, on $KERNEL.
+mutant_run() {
+	RUN=$(mutant_says "$2" Run | tr ' ' +) APPEND=$(mutant_says "$2" Append) TIMEOUT=200 guest "$1"
 }

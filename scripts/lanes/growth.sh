@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# How the bill grows with the machine: CPUs, nodes, and threads that fault at once.
+lane_growth() {
+	local n what
+	local table=$BUILD/report/growth.txt
+	kernel stock || return
+	kernel series || return
+	# Nodes on one machine need NUMA_EMU.
+	kernel bench bzImage modules || return
+	selftests || return
+	for n in 2 8 16; do
+		growth_bill "cpus-$n" stock series "$n" || return
+	done
+	for n in 1 4 8; do
+		growth_bill "nodes-$n" "" bench 2 "numa=fake=$n" || return
+	done
+	KERNEL=series ICOUNT=1 SMP=17 ISOL='nohz_full=1-16 isolcpus=domain,managed_irq,1-16 irqaffinity=0' \
+		APPEND=pti=off RUN="$(growth_threads)" TIMEOUT=1200 guest growth-threads || return
+	mkdir -p "$BUILD/report"
+	{
+		echo "Instructions per getppid() and page fault on a nohz_full CPU (QEMU, -icount shift=0), pti=off"
+		printf '%-10s %10s %10s %10s %10s %10s %10s\n' machine stock plain all stock plain all
+		for n in cpus-2 cpus-8 cpus-16 nodes-1 nodes-4 nodes-8; do
+			printf '%-10s' "$n"
+			for what in syscall fault; do
+				# No stock kernel has nodes here, and no other than ours looks at them.
+				printf ' %10s %10s %10s' "$(grown "$n" stock plain $what 2>/dev/null)" \
+					"$(grown "$n" series plain $what)" "$(grown "$n" series all $what)"
+			done
+			echo
+		done
+		echo
+		echo "A page fault of one of N threads that fault at once, and of a thread on CPU 0 beside them"
+		printf '%-10s %10s %10s %10s\n' threads actions fault other
+		grep '^fault_cost ' "$LOGS/guest-growth-threads.log" | tr ' ' '\n' |
+			sed -nE 's/^(threads|actions|fault|other)=//p' | paste - - - - |
+			awk '{ printf "%-10s %10s %10s %10s\n", $1, $2, $3, $4 }'
+	} > "$table"
+	cat "$table"
+	if [ -n "${KEEP:-}" ]; then
+		step "measured.md keeps the growth" "$TOP/scripts/in-toolchain" python3 "$TOP/scripts/bench-report" \
+			--keep "$TOP/Documentation/measured.md" "$BUILD/report"
+	fi
+	for n in 8 16; do
+		expect "growth: a clean return is the same with $n CPUs as with 2" \
+			"$(grown "cpus-$n" series all syscall)" = "$(grown cpus-2 series all syscall)"
+	done
+	for n in 4 8; do
+		expect "growth: a thread that is not isolated pays the same with $n nodes as with one" \
+			"$(grown "nodes-$n" series plain syscall)" = "$(grown nodes-1 series plain syscall)"
+	done
+	# A word for each eight counters of a zone and of a node, and what finds it.
+	expect "growth: a clean return costs at most $GROWTH_NODE more for each node" \
+		"$(awk -v a="$(grown nodes-8 series all syscall)" -v b="$(grown nodes-4 series all syscall)" -v m="$GROWTH_NODE" \
+		'BEGIN { print (a > 0 && b > 0 && (a - b) / 4 <= m) ? "yes" : (a - b) / 4 }')" = yes
+}
+GROWTH_NODE=40
+
+# growth_bill NAME STOCK SERIES CPUS [APPEND]
+growth_bill() {
+	local side kernel name=$1 cpus=$4 append=${5:-}
+	for side in stock series; do
+		kernel=$([ $side = stock ] && echo "$2" || echo "$3")
+		[ -n "$kernel" ] || continue
+		KERNEL=$kernel ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
+			RUN=syscall_cost+plain+all TIMEOUT=900 guest "growth-$name-$side" || return
+	done
+}
+
+# growth_threads - fault_cost with more and more threads, as RUN.
+growth_threads() {
+	local n
+	for n in 1 2 4 8 16; do
+		printf 'fault_cost+-t+%s,fault_cost+-t+%s+-q+all,' "$n" "$n"
+	done | sed 's/,$//'
+}
+
+# grown MACHINE SIDE MODE WHAT
+grown() { field "growth-$1-$2" "cost cpu=1 .*mode=$3 " "$4"; }
