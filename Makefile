@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIG ?= series
 export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: claims post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
+.PHONY: arches claims post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
 	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
@@ -81,6 +81,9 @@ tlb: apply	## deferred TLB flushes: what is seen after them (TLB_ROUNDS= for eac
 
 text: apply	## deferred text synchronization: who is interrupted, and what is in the text before
 	@scripts/test text
+
+arches: apply	## arm64 and riscv64 built and tested, other architectures compiled (long)
+	@scripts/test arches
 
 claims: apply	## claims where all of what they refuse is there: their tests, and what tools print (long)
 	@scripts/test claims

@@ -105,6 +105,10 @@ fn supported(current: &Current<'_>, state: State) -> Supported {
     {
         quiesce |= ffi_tlb::supported();
     }
+    // A flush interrupts nobody, so there is nothing to defer.
+    if cfg!(CONFIG_ARCH_HAS_KERNEL_TLB_BROADCAST) {
+        quiesce |= Quiesce::DEFER_TLB_FLUSH;
+    }
     Supported {
         features: Features::QUIESCE_ON_URET | BLOCKING,
         quiesce,
@@ -231,7 +235,7 @@ impl Subsystems for ThisCpu<'_> {
 
     #[cfg(not(CONFIG_TASK_ISOLATION_DEFER_TLB))]
     fn deferred(&mut self) -> Done {
-        // Not supported, so nobody has configured it.
+        // Not supported, or nothing is ever deferred.
         Done::EMPTY
     }
 

@@ -143,6 +143,41 @@ obj_of() {
 	printf '%s\n' "$obj"
 }
 
+# of_config CONFIG KEY - what kernel-config/CONFIG.config, or what that is on top of, says
+# behind "# KEY: ".
+of_config() {
+	local config=$1 value=
+	while [ -z "$value" ] && [ -e "$TOP/kernel-config/$config.config" ]; do
+		value=$(sed -n "s/^# $2: //p" "$TOP/kernel-config/$config.config")
+		config=$(sed -n 's/^# On top of: //p' "$TOP/kernel-config/$config.config")
+	done
+	printf '%s\n' "$value"
+}
+
+# arch_of CONFIG - the ARCH= of the kernel.
+arch_of() {
+	local arch
+	arch=$(of_config "$1" Architecture)
+	printf '%s\n' "${arch:-x86}"
+}
+
+# image_of ARCH - what is booted, in the object tree.
+image_of() {
+	case $1 in
+	arm64|riscv) echo "arch/$1/boot/Image" ;;
+	loongarch) echo vmlinux ;;
+	*)	echo "arch/$1/boot/bzImage" ;;
+	esac
+}
+
+# triplet_of ARCH - the prefix of the tools of its user space, as Debian names them.
+triplet_of() {
+	case $1 in
+	arm64)	echo aarch64-linux-gnu ;;
+	riscv)	echo riscv64-linux-gnu ;;
+	esac
+}
+
 # c_files OBJ - how many C files a kernel is compiled of: what is linked, what it is
 # unpacked by, the vDSO, and objtool. Objects of an earlier configuration do not count.
 c_files() {
@@ -150,10 +185,10 @@ c_files() {
 		cd "$1" || exit 1
 		{
 			if [ -e vmlinux.a ]; then
-				for a in vmlinux.a lib/lib.a arch/x86/lib/lib.a; do
-					"$TOP/scripts/in-toolchain" ar t "$PWD/$a" | sed "s,^$PWD/,,; s,[^/]*\$,.&.cmd,"
+				for a in vmlinux.a lib/lib.a arch/*/lib/lib.a; do
+					[ ! -e "$a" ] || "$TOP/scripts/in-toolchain" ar t "$PWD/$a" | sed "s,^$PWD/,,; s,[^/]*\$,.&.cmd,"
 				done
-				find arch/x86/boot arch/x86/realmode arch/x86/entry/vdso tools -name '.*.o.cmd'
+				find arch/*/boot arch/*/realmode arch/*/entry/vdso arch/*/kernel/vdso tools -name '.*.o.cmd' 2>/dev/null
 				find . -name '.*.s.cmd'
 				find . -name '*.mod' -exec cat {} + | sed 's,[^/]*$,.&.cmd,'
 			else

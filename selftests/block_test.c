@@ -1048,6 +1048,8 @@ static int set_clock(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
+	/* Without an RTC it begins at 0, and cannot be set back. */
+	ts.tv_sec++;
 	return clock_settime(CLOCK_REALTIME, &ts) ? -errno : 0;
 }
 

@@ -325,6 +325,30 @@ static bool no_interrupt(const char *name)
 	return !strcmp(name, "TLB") || !strcmp(name, "PMI") || !strcmp(name, "MCP");
 }
 
+/*
+ * The kind of a line, in the names of x86. Other architectures number their lines, but
+ * describe the common ones in the same words.
+ */
+static const char *kind_of(const char *name, const char *text __maybe_unused)
+{
+#ifndef __x86_64__
+	static const struct {
+		const char *text, *name;
+	} kinds[] = {
+		{ "Rescheduling interrupts", "RES" },
+		{ "Function call interrupts", "CAL" },
+		{ "IRQ work interrupts", "IWI" },
+		{ "timer", "LOC" },	/* arch_timer, riscv-timer */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strstr(text, kinds[i].text))
+			return kinds[i].name;
+	}
+#endif
+	return name;
+}
+
 static void add_kind(struct noise *noise, const char *name, unsigned long count)
 {
 	int i = noise->nr_kinds;
@@ -332,6 +356,13 @@ static void add_kind(struct noise *noise, const char *name, unsigned long count)
 	noise->interrupts += count;
 	if (!strcmp(name, "LOC"))
 		noise->ticks += count;
+	/* Several lines can be of one kind. */
+	for (int j = 0; j < i; j++) {
+		if (!strcmp(noise->kinds[j].name, name)) {
+			noise->kinds[j].count += count;
+			return;
+		}
+	}
 	/* What has no place here is still counted above. */
 	if (i == ARRAY_SIZE(noise->kinds))
 		return;
@@ -389,7 +420,7 @@ static int read_interrupts(int cpu, struct noise *noise)
 		*p++ = '\0';
 		/* Lines with a single, global column are no CPU's. */
 		if (number_in(p, column, &count) && !no_interrupt(name))
-			add_kind(noise, name, count);
+			add_kind(noise, kind_of(name, p), count);
 	}
 	return noise->nr_kinds ? 0 : -1;
 }

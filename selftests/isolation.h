@@ -90,6 +90,15 @@ static inline uint64_t ticks(void)
 	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
+#elif defined(__aarch64__)
+/* The virtual counter. It counts ns on CPUs from Armv8.6 on. */
+static inline uint64_t ticks(void)
+{
+	uint64_t count;
+
+	asm volatile("isb; mrs %0, cntvct_el0" : "=r" (count) : : "memory");
+	return count;
+}
 #else
 static inline uint64_t ticks(void)
 {

@@ -206,8 +206,13 @@ static bool works_afterwards(void)
 }
 
 static const char * const events[] = {
-	"context_tracking", "irq_vectors", "nmi/nmi_handler", "exceptions/page_fault_user",
-	"raw_syscalls/sys_enter", "sched/sched_switch", NULL
+#ifdef __x86_64__
+	"nmi/nmi_handler",
+#endif
+#ifdef TRACE_FAULTS
+	TRACE_FAULTS,
+#endif
+	TRACE_IRQS, "context_tracking", "raw_syscalls/sys_enter", "sched/sched_switch", NULL
 };
 
 static void tell(const char *line, double start, const char *kind)

@@ -62,7 +62,8 @@ int main(int argc, char **argv)
 		struct tick_result result;
 		const char *error;
 
-		if (!wanted(way->name, argv + optind) || (run.fifo && way->not_fifo))
+		if (!wanted(way->name, argv + optind) || (run.fifo && way->not_fifo) ||
+		    (way->possible && !way->possible()))
 			continue;
 		error = tick_measure(&run, way, &result);
 		printf("tick %s actions=%#lx policy=%s rounds=%d hit=%d tick=%d timer=%d ",

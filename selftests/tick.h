@@ -61,6 +61,8 @@ struct tick_result {
 
 struct tick_way {
 	const char	*name;
+	/* Whether the kernel has what it takes. Without, it has. */
+	bool		(*possible)(void);
 	/* In the spinner, before it is isolated. */
 	int		(*prepare)(struct tick_run *run);
 	int		(*go)(struct tick_run *run);

@@ -24,9 +24,14 @@
 #define PAUSE_MS	1000
 
 static const char * const tick_events[] = {
-	"context_tracking", "irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
+#ifdef __x86_64__
+	"irq_vectors/local_timer_entry", "irq_vectors/reschedule_entry",
 	"irq_vectors/call_function_entry", "irq_vectors/call_function_single_entry",
-	"irq_vectors/irq_work_entry", "raw_syscalls/sys_enter", "sched/sched_switch", NULL
+	"irq_vectors/irq_work_entry",
+#else
+	TRACE_IRQS,
+#endif
+	"context_tracking", "raw_syscalls/sys_enter", "sched/sched_switch", NULL
 };
 
 static int tick_timer_create(struct tick_run *run, clockid_t clock)
@@ -72,6 +77,13 @@ static int tick_timer_arm(struct tick_run *run)
 static int tick_timer_both(struct tick_run *run)
 {
 	return tick_timer_arm(run) || tick_timer_disarm(run) ? -1 : 0;
+}
+
+/* Not each architecture has perf always. */
+static bool tick_perf_possible(void)
+{
+	/* Where it is, it looks for the attributes at this address. */
+	return syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0 || errno != ENOSYS;
 }
 
 /* An event with a frequency depends on the tick, globally. */
@@ -272,7 +284,7 @@ const struct tick_way tick_ways[] = {
 	{ .name = "cpu_timer_armed", .prepare = tick_thread_prepare, .go = tick_timer_arm,
 	  .clean = tick_timer_disarm, .left = ISOL_LEFT_TICK_POSIX_TIMER,
 	  .hits = true, .hits_fifo = true },
-	{ .name = "perf_event", .go = tick_perf_go },
+	{ .name = "perf_event", .possible = tick_perf_possible, .go = tick_perf_go },
 	{ .name = "rcu_callbacks", .go = tick_rcu_go },
 	{ .name = "second_task", .prepare = tick_helper_prepare, .go = tick_helper_go,
 	  .shares = true, .hits = true, .not_fifo = true },
@@ -401,7 +413,7 @@ static int tick_count(struct tick_run *run, struct tick_window *window)
 			window->other |= seen;
 		} else if (left) {
 			left = false;
-			if (strstr(line, " local_timer_entry:"))
+			if (trace_is_timer(line))
 				tick_interrupt(window, named, trace_time(line), due);
 			else
 				window->entries++;

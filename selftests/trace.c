@@ -153,3 +153,11 @@ double trace_time(const char *line)
 		p--;
 	return p ? strtod(p, NULL) : 0;
 }
+
+bool trace_is_timer(const char *line)
+{
+	const char *p = strstr(line, " irq_handler_entry:");
+
+	/* arch_timer, riscv-timer */
+	return strstr(line, " local_timer_entry:") || (p && strstr(p, "timer"));
+}

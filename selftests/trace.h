@@ -14,6 +14,19 @@ struct trace {
 	char	dir[96];
 };
 
+/*
+ * The events of interrupts and of faults in user mode. Where faults have none, they are
+ * what is neither a system call nor an interrupt.
+ */
+#ifdef __x86_64__
+#define TRACE_IRQS	"irq_vectors"
+#else
+#define TRACE_IRQS	"irq/irq_handler_entry"
+#endif
+#if defined(__x86_64__) || defined(__riscv)
+#define TRACE_FAULTS	"exceptions/page_fault_user"
+#endif
+
 /* Whether there are instances, and all of @events, which ends with NULL. */
 bool trace_possible(const char * const *events);
 /*
@@ -39,6 +52,8 @@ int trace_read(const struct trace *trace, int cpu, char *buf, size_t size);
 /* How often @what is in the trace of all CPUs, or -1. */
 int trace_count(const struct trace *trace, const char *what);
 
+/* Whether a line is the interrupt of the local timer. */
+bool trace_is_timer(const char *line);
 /* The time of an event in seconds, from its line in the trace. */
 double trace_time(const char *line);
 

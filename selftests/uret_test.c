@@ -33,9 +33,19 @@ FIXTURE(uret)
 	struct trace	trace;
 };
 
+#ifdef TRACE_FAULTS
+#define FAULTS_ARE_EVENTS	true
+#else
+#define FAULTS_ARE_EVENTS	false
+#endif
+
 static const char * const events[] = {
-	"task_isolation", "context_tracking", "raw_syscalls/sys_enter",
-	"exceptions/page_fault_user", NULL
+#ifdef TRACE_FAULTS
+	TRACE_FAULTS,
+#else
+	TRACE_IRQS,
+#endif
+	"task_isolation", "context_tracking", "raw_syscalls/sys_enter", NULL
 };
 
 /*
@@ -127,7 +137,7 @@ FIXTURE_TEARDOWN(uret)
 static int count_stays(const struct trace *trace, int cpu, pid_t pid, struct stays *stays)
 {
 	static struct text text;
-	bool in_kernel = false, syscall = false, fault = false, folded = false;
+	bool in_kernel = false, syscall = false, fault = false, folded = false, irq = false;
 	char who[24], *line, *save;
 	int actions = 0;
 
@@ -143,16 +153,21 @@ static int count_stays(const struct trace *trace, int cpu, pid_t pid, struct sta
 			syscall = false;
 			fault = false;
 			folded = false;
+			irq = false;
 			actions = 0;
 		} else if (strstr(line, " sys_enter:")) {
 			syscall = true;
 		} else if (strstr(line, " page_fault_user:")) {
 			fault = true;
+		} else if (strstr(line, " irq_handler_entry:")) {
+			irq = true;
 		} else if (strstr(line, " task_isol_quiesce_done:")) {
 			actions++;
 			folded |= !!strstr(line, "VMSTAT_FOLDED");
 		} else if (strstr(line, " user_enter:") && in_kernel) {
 			in_kernel = false;
+			if (!FAULTS_ARE_EVENTS)
+				fault = !syscall && !irq;
 			stays->syscalls += syscall;
 			stays->faults += fault;
 			stays->others += !syscall && !fault;
