@@ -97,7 +97,6 @@ fn has_nohz_full() -> bool {
 /// What this kernel can do on this machine, for a thread with `state`.
 fn supported(current: &Current<'_>, state: State) -> Supported {
     let mut quiesce = Quiesce::VMSTAT_SYNC | Quiesce::LRU_DRAIN;
-
     if has_nohz_full() {
         quiesce |= Quiesce::NOHZ_FULL;
     }
@@ -402,10 +401,7 @@ pub unsafe extern "C" fn task_isol_prctl(
                 [arg2, arg3, arg4, arg5],
             )? {
                 Answer::Value(value) => Ok(value as c_long),
-                Answer::Configure(new) => {
-                    current.change(old, new)?;
-                    Ok(0)
-                }
+                Answer::Configure(new) => current.change(old, new).map(|()| 0),
                 Answer::Enable(new) => {
                     current.change(old, new)?;
                     if !new.features().is_empty() {

@@ -207,7 +207,7 @@ kernel_limit() {
 series_patches() { sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$TOP/series"; }
 
 # sections - the postings that series is made of, in order.
-sections() { sed -nE 's/^# --- ([a-z-]+)( \(RFC\))?: .*/\1/p' "$TOP/series" | uniq; }
+sections() { sed -nE 's/^# --- ([a-z0-9-]+)( \(RFC\))?: .*/\1/p' "$TOP/series" | uniq; }
 
 # section_rfc NAME - whether it is posted to ask for comments.
 section_rfc() { grep -qE "^# --- $1 \(RFC\): " "$TOP/series"; }

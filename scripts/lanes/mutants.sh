@@ -3,7 +3,7 @@
 # Not part of the default: what each part of the series is for, by leaving it out.
 # The kernels are built in the tree of the series, one after the other.
 lane_mutants() {
-	local m mutants run seen unseen image=$BUILD/mutant.bzImage
+	local m mutants seen unseen image=$BUILD/mutant.bzImage
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	selftests || return
 	"$TOP/scripts/build" series || { bad "build series"; return; }
