@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIG ?= series
 export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: arches claims post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
+.PHONY: arches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
 	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
@@ -37,7 +37,7 @@ refresh:	## fold edits into the patches that own them: INTO=NNNN for new files
 test:		## all tests that fit in an hour, from nothing
 	@scripts/test
 
-demo:		## from nothing to a table: the isolated CPU beside that of Debian's kernel
+demo:		## from nothing to a table: the isolated CPU beside that of Debian's kernel (KEEP=1: and the picture of README.md)
 	@scripts/demo
 
 host-test: setup	## cargo test of the policy files
@@ -132,6 +132,9 @@ import: fetch	## the review tags of a thread into the patches: MBOX=
 
 bases: fetch	## the series on Debian's 7.2 and 7.3-rc: each patch clean, fuzz or conflict (long)
 	@scripts/test bases
+
+container: fetch	## the image of scripts/containerfile is built and has the toolchain, where an engine runs (long)
+	@scripts/test container
 
 containerfile:	## print a Containerfile with the packages of the toolchain root
 	@scripts/containerfile
