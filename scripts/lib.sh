@@ -215,7 +215,7 @@ section_rfc() { grep -qE "^# --- $1 \(RFC\): " "$TOP/series"; }
 # section_patches NAME - its patches; with "below" in front of NAME, those it builds on.
 section_patches() {
 	awk -v name="${*: -1}" -v below="$([ "$1" != below ] || echo 1)" '
-		/^# --- [a-z-]+( \(RFC\))?: / { at = $3; sub(/:$/, "", at); if (at == name) here = 1; next }
+		/^# --- [a-z0-9-]+( \(RFC\))?: / { at = $3; sub(/:$/, "", at); if (at == name) here = 1; next }
 		/^#/ || /^[[:space:]]*$/ { next }
 		below ? !here : at == name { print $1 }' "$TOP/series"
 }
