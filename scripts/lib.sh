@@ -143,21 +143,20 @@ obj_of() {
 	printf '%s\n' "$obj"
 }
 
-# of_config CONFIG KEY - what kernel-config/CONFIG.config, or what that is on top of, says
-# behind "# KEY: ".
-of_config() {
-	local config=$1 value=
-	while [ -z "$value" ] && [ -e "$TOP/kernel-config/$config.config" ]; do
-		value=$(sed -n "s/^# $2: //p" "$TOP/kernel-config/$config.config")
-		config=$(sed -n 's/^# On top of: //p' "$TOP/kernel-config/$config.config")
-	done
-	printf '%s\n' "$value"
+# fragments_of CONFIG - its file in kernel-config/, behind those that it is on top of.
+fragments_of() {
+	local file=$TOP/kernel-config/$1.config base
+	[ -e "$file" ] || return 0
+	base=$(sed -n 's/^# On top of: //p' "$file")
+	[ -z "$base" ] || fragments_of "$base"
+	printf '%s\n' "$file"
 }
 
-# arch_of CONFIG - the ARCH= of the kernel.
+# arch_of CONFIG - the ARCH= of the kernel: the last of its fragments that names one.
 arch_of() {
-	local arch
-	arch=$(of_config "$1" Architecture)
+	local files arch=
+	mapfile -t files < <(fragments_of "$1")
+	[ ${#files[@]} -eq 0 ] || arch=$(sed -n 's/^# Architecture: //p' "${files[@]}" | tail -n 1)
 	printf '%s\n' "${arch:-x86}"
 }
 
