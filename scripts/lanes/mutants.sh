@@ -1,16 +1,21 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here is set in common.sh
 # SPDX-License-Identifier: GPL-2.0
 # Not part of the default: what each part of the series is for, by leaving it out.
-# The kernels are built in the tree of the series, one after the other.
+# The kernels are built in the tree of the series, one after the other. A mutant says of
+# which configuration, if it is not that of the series.
 lane_mutants() {
-	local m mutants seen unseen image=$BUILD/mutant.bzImage
+	local m mutants seen unseen kernels k image=$BUILD/mutant.bzImage
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	selftests || return
-	"$TOP/scripts/build" series || { bad "build series"; return; }
 	mutants=$(cd "$TOP/scripts/mutants" && for m in ${MUTANTS:-*.patch}; do echo "${m%.patch}"; done)
+	kernels=$(for m in $mutants; do mutant_kernel "$m"; done | sort -u)
+	for k in $kernels; do
+		mutant_build "$k" modules || { bad "build $k"; return; }
+		[ "$k" = series ] || "$TOP/scripts/test-modules/build" "$k" || { bad "build the modules of $k"; return; }
+	done
 	# First without any of them: one kernel.
 	for m in $mutants; do
-		KERNEL=series mutant_run "sound-$m" "$m" || continue
+		KERNEL=$(mutant_kernel "$m") mutant_run "sound-$m" "$m" || continue
 		seen=$(mutant_says "$m" Seen)
 		expect "mutants: not seen without $m" "$(grep -cE "${seen:-$(mutant_says "$m" Unseen)}" "$LOGS/guest-sound-$m.log")" -eq 0
 	done
@@ -18,12 +23,13 @@ lane_mutants() {
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
 	for m in $mutants; do
 		"$TOP/scripts/mutate" "$m" || { bad "mutate $m"; return; }
-		if "$TOP/scripts/build" series; then
-			cp "$CACHE/obj/series/arch/x86/boot/bzImage" "$image"
+		k=$(mutant_kernel "$m")
+		if mutant_build "$k"; then
+			cp "$(obj_of "$k")/arch/x86/boot/bzImage" "$image"
 			seen=$(mutant_says "$m" Seen)
 			# The control of another one: as slow, but right.
 			unseen=$(mutant_says "$m" Unseen)
-			if ! KERNEL=$image mutant_run "mutant-$m" "$m"; then
+			if ! OBJ=$(obj_of "$k") KERNEL=$image mutant_run "mutant-$m" "$m"; then
 				:
 			elif [ -n "$seen" ]; then
 				expect "mutants: $m is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$m.log")" -ge 1
@@ -35,11 +41,21 @@ lane_mutants() {
 		fi
 		"$TOP/scripts/mutate" -R
 	done
-	"$TOP/scripts/build" series || bad "build series"
+	for k in $kernels; do mutant_build "$k" || bad "build $k"; done
 }
 
 # mutant_says MUTANT FIELD
 mutant_says() { sed -n "s/^# $2: //p" "$TOP/scripts/mutants/$1.patch"; }
+
+# mutant_kernel MUTANT - the configuration that has what it breaks, and what sees it.
+mutant_kernel() {
+	local k
+	k=$(mutant_says "$1" Kernel)
+	echo "${k:-series}"
+}
+
+# mutant_build KERNEL [TARGET...]
+mutant_build() { "$TOP/scripts/build" "$1" bzImage "${@:2}"; }
 
 # mutant_run NAME MUTANT - the tests that are to see it, on $KERNEL.
 mutant_run() {
