@@ -88,7 +88,7 @@ text: apply	## deferred text synchronization: who is interrupted, and what is in
 arches: apply	## arm64 and riscv64 built and tested, other architectures compiled (long)
 	@scripts/test arches
 
-claims: apply	## claims where all of what they refuse is there: their tests, and what tools print (long)
+claims: apply	## claims where all of what they refuse is there: their tests, and what tools print (BLOCK_ROUNDS= of the race; long)
 	@scripts/test claims
 
 x86: apply	## the entry tests of selftests/x86, on stock, ours, and isolated (long)
