@@ -8,6 +8,8 @@ lane_growth() {
 	kernel series || return
 	# Nodes on one machine need NUMA_EMU. Polling for machine checks is a timer of each CPU.
 	kernel bench bzImage modules || return
+	# The others have room for 16 CPUs.
+	kernel growth || return
 	selftests || return
 	for n in 2 8 16; do
 		growth_bill "cpus-$n" stock series "$n" || return
@@ -20,7 +22,7 @@ lane_growth() {
 		growth_bill "zones-$n" "" bench 2 "numa=fake=$n movablecore=512M mce=off" || return
 	done
 	# CPU 0 is for all others.
-	KERNEL=series ICOUNT=1 SMP=$((most + 1)) ISOL="nohz_full=1-$most isolcpus=domain,managed_irq,1-$most irqaffinity=0" \
+	KERNEL=growth ICOUNT=1 SMP=$((most + 1)) ISOL="nohz_full=1-$most isolcpus=domain,managed_irq,1-$most irqaffinity=0" \
 		APPEND=pti=off RUN="$(growth_threads)" TIMEOUT=1200 guest growth-threads || return
 	mkdir -p "$BUILD/report"
 	{
