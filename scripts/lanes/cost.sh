@@ -53,7 +53,7 @@ lane_cost() {
 			expect "cost: not isolated, no more than stock ($what, $kind)" \
 				"$(more "$boot" "$cpu" plain "$what" 0)" = yes
 		done
-		# Off nohz_full three of the actions have no effect, but are looked at.
+		# A housekeeping CPU is looked at only; one that is isolcpus only has counters and batches quiesced.
 		bound=60
 		[ "$boot" = no-nohz ] || [ "$cpu" = 0 ] || bound=100
 		expect "cost: clean return, all actions, at most $bound more ($kind)" \
