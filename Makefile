@@ -7,7 +7,7 @@ CONFIG ?= series
 export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: arches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
-	distclean window cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
+	distclean window where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,8 @@ kselftest: apply	## build and boot the series, run its selftests
 cost: apply	## instructions per system call and fault, stock and series
 	@scripts/test cost
 
-cost-profile: apply	## where the instructions of an isolated return go, function by function
-	@scripts/cost-profile
+where: apply	## where the instructions of an isolated return go, function by function (EACH=1; KEEP=1)
+	@scripts/where
 
 kunit: apply	## the KUnit tests in the debug kernel, by kunit.py
 	@scripts/test kunit

@@ -795,6 +795,7 @@ static int write_big(const char *path, size_t size)
 	return ret;
 }
 
+/* Pages of the device are dropped at the end, for which all batches are drained. */
 static int mount_once(void)
 {
 	struct statfs fs = { };
@@ -1028,7 +1029,8 @@ const struct load loads[] = {
 	{ "netns", "a network namespace made and unmade", 5, netns_prepare,
 	  .once = netns_once, .moved = moved_count },
 	{ "mount", "ext4 on a loop device mounted, written and unmounted", 5,
-	  loop_prepare, loop_finish, .once = mount_once, .moved = moved_count },
+	  loop_prepare, loop_finish, .again = fill_batches, .once = mount_once,
+	  .moved = moved_count },
 	{ "reclaim", "memory taken until the kernel reclaims", 2, reclaim_prepare, loop_finish,
 	  .once = reclaim_once, .moved = reclaim_moved },
 	{ "membarrier", "membarrier() of another process", 20, membarrier_prepare,

@@ -4,6 +4,8 @@
  * spinner fills the batches of its CPU before each of them, else there is nothing
  * to collect.
  */
+#include <dirent.h>
+#include <linux/dm-ioctl.h>
 #include <linux/mempolicy.h>
 
 #ifndef MADV_COLLAPSE
@@ -200,28 +202,76 @@ static int move_pages_once(void)
 	return ret;
 }
 
-static const char *meminit_prepare(void)
+static int dm_fd = -1;
+
+/* A device with a table has caches of its own, which go with the table. */
+static int dm_ioctl(unsigned long cmd)
 {
-	return have_module("test_meminit", "needs test_meminit.ko beside the tool");
+	struct {
+		struct dm_ioctl		head;
+		struct dm_target_spec	target;
+		char			end[8];
+	} arg = {
+		.head = {
+			.version = { DM_VERSION_MAJOR },
+			.data_size = sizeof(arg),
+			.data_start = sizeof(arg.head),
+			.target_count = 1,
+			.name = "isolation-noise",
+		},
+		.target = {
+			.length = 8,
+			.next = sizeof(arg.target) + sizeof(arg.end),
+			.target_type = "error",
+		},
+	};
+
+	return ioctl(dm_fd, cmd, &arg) ? -errno : 0;
 }
 
-/*
- * The module creates and destroys caches. Interrupts of its loading count as well:
- * "module" has these alone. It finds failures where memory is not initialized, and
- * does not stay then.
- */
+static void dm_finish(void)
+{
+	dm_ioctl(DM_DEV_REMOVE);
+	close(dm_fd);
+}
+
+/* How many caches for block I/O there are. */
+static int bio_caches(void)
+{
+	DIR *dir = opendir("/sys/kernel/slab");
+	struct dirent *entry;
+	int nr = 0;
+
+	while (dir && (entry = readdir(dir)))
+		nr += !strncmp(entry->d_name, "bio-", 4);
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+/* Counts the caches that were destroyed. */
 static int cache_destroy_once(void)
 {
-	int ret = insert_module("test_meminit", "");
+	int ret = dm_ioctl(DM_DEV_CREATE), caches;
 
+	if (ret)
+		return ret;
+	ret = dm_ioctl(DM_TABLE_LOAD);
+	caches = bio_caches();
 	if (!ret)
-		ret = syscall(SYS_delete_module, "test_meminit", 0) ? -errno : 0;
-	return ret == -EINVAL ? 0 : ret;
+		ret = dm_ioctl(DM_DEV_REMOVE);
+	caches -= bio_caches();
+	if (caches > 0)
+		count(caches);
+	return ret;
 }
 
-static unsigned long cache_destroy_moved(void)
+static const char *dm_prepare(void)
 {
-	return said("test_meminit: all ") + said("test_meminit: failures: ");
+	if (!bio_caches())
+		return "needs the slab allocator in sysfs";
+	dm_fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+	return dm_fd < 0 ? "needs CONFIG_BLK_DEV_DM" : NULL;
 }
 
 static const char *kvfree_prepare(void)
@@ -241,9 +291,8 @@ static const char *kvfree_prepare(void)
 	  .again = fill_batches, .once = collapse_once, .moved = collapse_moved }, \
 	{ "move_pages", "move_pages()", 20, move_pages_prepare,		\
 	  .again = fill_batches, .once = move_pages_once, .moved = moved_count }, \
-	{ "cache_destroy", "slab caches destroyed by test_meminit", 5, meminit_prepare, \
-	  .once = cache_destroy_once, .moved = cache_destroy_moved,	\
-	  .class = ISOL_BLOCK_MODULE },					\
+	{ "cache_destroy", "slab caches destroyed, those of a dm table", 20, dm_prepare, \
+	  dm_finish, .once = cache_destroy_once, .moved = moved_count },	\
 	{ "kvfree_barrier", "a module unloaded, and kvfree_rcu_barrier()", 5, kvfree_prepare, \
 	  .once = module_once, .moved = moved_count,			\
 	  .class = ISOL_BLOCK_MODULE },

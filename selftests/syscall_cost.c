@@ -181,6 +181,16 @@ static void measure(int cpu, const char *kind, const char *mode)
 	fflush(stdout);
 }
 
+/* Where no CPU is nohz_full, context tracking is off. */
+static const char *kind_of(int cpu)
+{
+	if (cpu_is_nohz_full(cpu))
+		return "nohz_full";
+	if (cpu_is_in(cpu, ISOLATED_CPUS))
+		return "isolcpus";
+	return first_cpu_of(NOHZ_FULL_CPUS) >= 0 ? "housekeeping" : "no_nohz_full";
+}
+
 int main(int argc __maybe_unused, char **argv)
 {
 	static const struct {
@@ -202,7 +212,7 @@ int main(int argc __maybe_unused, char **argv)
 	int cpus[2] = { 0, isolated_cpu() };
 
 	for (int i = 0; i < 2; i++) {
-		const char *kind = cpu_is_nohz_full(cpus[i]) ? "nohz_full" : "housekeeping";
+		const char *kind = kind_of(cpus[i]);
 
 		if (cpus[i] < 0 || pin_to(cpus[i])) {
 			fprintf(stderr, "syscall_cost: CPU %d: %s\n", cpus[i], strerror(errno));

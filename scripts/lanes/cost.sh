@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 lane_cost() {
-	local k p cpu kind a b kernel mode what
+	local k p cpu kind a b kernel mode what boot bound
 	local table=$BUILD/report/cost.txt
 	kernel stock || return
 	kernel series || return
@@ -9,16 +9,21 @@ lane_cost() {
 	for p in off on; do for k in stock series; do
 		KERNEL=$k ICOUNT=1 APPEND="pti=$p" ISOL=$NOHZ_ISOL RUN=guest-cost TIMEOUT=600 guest "cost-$k-pti-$p" || return
 	done; done
+	# Kinds of CPU that there are where none is nohz_full.
+	for k in stock series; do
+		KERNEL=$k ICOUNT=1 APPEND=pti=off ISOL=$NO_NOHZ RUN=$COST_TWICE TIMEOUT=300 guest "cost-$k-no-nohz" || return
+	done
 	{
 		echo "Instructions per getppid(), page fault and signal round trip (QEMU, -icount shift=0)"
-		printf '%-4s %-13s %-7s %-8s %10s %10s %10s\n' pti cpu kernel mode getppid fault signal
-		for p in off on; do for cpu in 0 1; do for kernel in stock series; do for mode in plain vmstat nohz defer lru text three all; do
+		printf '%-8s %-13s %-7s %-8s %10s %10s %10s\n' boot cpu kernel mode getppid fault signal
+		for boot in pti-off pti-on no-nohz; do for cpu in 0 1; do for kernel in stock series; do for mode in plain vmstat nohz defer lru text three all; do
 			[ "$kernel" != stock ] || [ "$mode" = plain ] || continue
-			kind=$(field "cost-$kernel-pti-$p" "cost cpu=$cpu .*mode=$mode " kind)
-			printf '%-4s %-13s %-7s %-8s %10s %10s %10s\n' "$p" "$kind" "$kernel" "$mode" \
-				"$(field "cost-$kernel-pti-$p" "cost cpu=$cpu .*mode=$mode " syscall)" \
-				"$(field "cost-$kernel-pti-$p" "cost cpu=$cpu .*mode=$mode " fault)" \
-				"$(field "cost-$kernel-pti-$p" "cost cpu=$cpu .*mode=$mode " signal)"
+			kind=$(field "cost-$kernel-$boot" "cost cpu=$cpu .*mode=$mode " kind)
+			[ -n "$kind" ] || continue
+			printf '%-8s %-13s %-7s %-8s %10s %10s %10s\n' "$boot" "$kind" "$kernel" "$mode" \
+				"$(field "cost-$kernel-$boot" "cost cpu=$cpu .*mode=$mode " syscall)" \
+				"$(field "cost-$kernel-$boot" "cost cpu=$cpu .*mode=$mode " fault)" \
+				"$(field "cost-$kernel-$boot" "cost cpu=$cpu .*mode=$mode " signal)"
 		done; done; done; done
 	} > "$table"
 	cat "$table"
@@ -27,6 +32,7 @@ lane_cost() {
 	for p in off on; do for k in stock series; do
 		cp "$LOGS/guest-cost-$k-pti-$p.log" "$BUILD/measured-cost/cost-$k-$p.log"
 	done; done
+	for k in stock series; do cat "$LOGS/guest-cost-$k-no-nohz.log" >> "$BUILD/measured-cost/cost-$k-off.log"; done
 	if [ -n "${KEEP:-}" ]; then
 		step "measured.md keeps the cost" "$TOP/scripts/in-toolchain" python3 "$TOP/scripts/bench-report" \
 			--keep "$TOP/Documentation/measured.md" "$BUILD/measured-cost"
@@ -34,29 +40,35 @@ lane_cost() {
 		measured "the cost" "$BUILD/measured-cost"
 	fi
 	expect "cost: CPU 1 is nohz_full" "$(field cost-series-pti-off 'cost cpu=1 .*mode=plain ' kind)" = nohz_full
-	for p in off on; do for cpu in 0 1; do
+	expect "cost: CPU 0 without nohz_full=" "$(field cost-series-no-nohz 'cost cpu=0 .*mode=plain ' kind)" = no_nohz_full
+	expect "cost: CPU 1 is isolcpus only" "$(field cost-series-no-nohz 'cost cpu=1 .*mode=plain ' kind)" = isolcpus
+	for boot in pti-off pti-on no-nohz; do for cpu in 0 1; do
+		kind="CPU $cpu, $boot"
 		for k in stock series; do
-			a=$(field "cost-$k-pti-$p" "cost cpu=$cpu .*mode=plain " syscall 1)
-			b=$(field "cost-$k-pti-$p" "cost cpu=$cpu .*mode=plain " syscall 2)
-			expect "cost: two runs agree ($k, CPU $cpu, pti=$p)" -n "$a" -a "$a" = "$b"
+			a=$(field "cost-$k-$boot" "cost cpu=$cpu .*mode=plain " syscall 1)
+			b=$(field "cost-$k-$boot" "cost cpu=$cpu .*mode=plain " syscall 2)
+			expect "cost: two runs agree ($k, $kind)" -n "$a" -a "$a" = "$b"
 		done
 		for what in syscall fault signal; do
-			expect "cost: not isolated, no more than stock ($what, CPU $cpu, pti=$p)" \
-				"$(more "$p" "$cpu" plain "$what" 0)" = yes
+			expect "cost: not isolated, no more than stock ($what, $kind)" \
+				"$(more "$boot" "$cpu" plain "$what" 0)" = yes
 		done
-		# Off nohz_full three of the actions have no effect, but are looked at.
-		expect "cost: clean return, three actions, at most $((cpu ? 75 : 60)) more (CPU $cpu, pti=$p)" \
-			"$(more "$p" "$cpu" three syscall $((cpu ? 75 : 60)))" = yes
-		expect "cost: clean return, all actions, at most $((cpu ? 100 : 60)) more (CPU $cpu, pti=$p)" \
-			"$(more "$p" "$cpu" all syscall $((cpu ? 100 : 60)))" = yes
-		expect "cost: page fault with vmstat, at most 450 more (CPU $cpu, pti=$p)" \
-			"$(more "$p" "$cpu" vmstat fault 450)" = yes
+		# A housekeeping CPU is looked at only; one that is isolcpus only has counters and batches quiesced.
+		bound=60
+		[ "$boot" = no-nohz ] || [ "$cpu" = 0 ] || bound=100
+		expect "cost: clean return, all actions, at most $bound more ($kind)" \
+			"$(more "$boot" "$cpu" all syscall $bound)" = yes
+		[ "$boot" != no-nohz ] || continue
+		expect "cost: clean return, three actions, at most $((cpu ? 75 : 60)) more ($kind)" \
+			"$(more "$boot" "$cpu" three syscall $((cpu ? 75 : 60)))" = yes
+		expect "cost: page fault with vmstat, at most 450 more ($kind)" \
+			"$(more "$boot" "$cpu" vmstat fault 450)" = yes
 	done; done
 }
 
-# more PTI CPU MODE WHAT BOUND - "yes" if it is at most BOUND more than on stock, plain.
+# more BOOT CPU MODE WHAT BOUND - "yes" if it is at most BOUND more than on stock, plain.
 more() {
-	awk -v a="$(field "cost-series-pti-$1" "cost cpu=$2 .*mode=$3 " "$4")" \
-	    -v b="$(field "cost-stock-pti-$1" "cost cpu=$2 .*mode=plain " "$4")" -v m="$5" \
+	awk -v a="$(field "cost-series-$1" "cost cpu=$2 .*mode=$3 " "$4")" \
+	    -v b="$(field "cost-stock-$1" "cost cpu=$2 .*mode=plain " "$4")" -v m="$5" \
 		'BEGIN { print (a > 0 && b > 0 && a - b <= m) ? "yes" : a - b " more" }'
 }
