@@ -116,8 +116,8 @@ uint64_t monotonic_ns(void);
 
 void sleep_ms(unsigned int ms);
 /*
- * Sleeps, but not deeply: the periodic update of vmstat is driven by deferrable timers, which do
- * not wake a CPU up from idle, and one of them is on any of the housekeeping CPUs.
+ * Sleeps, but not deeply: the periodic update of vmstat is driven by deferrable timers,
+ * which do not wake a CPU up from idle, and one of them is on any of the housekeeping CPUs.
  */
 void doze_ms(int ms);
 /* In user mode */

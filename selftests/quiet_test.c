@@ -240,7 +240,7 @@ struct settler {
 
 static void settler_run(void *arg)
 {
-	/* The timer of the work is deferrable. Without the tick it would wait for another reason. */
+	/* The timer of the work is deferrable: without the tick it waits for another reason. */
 	const struct itimerval far = { .it_value.tv_sec = TIMER_FAR };
 	const size_t size = 8192 * 4096;
 	struct settler *settler = arg;
