@@ -1,29 +1,31 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here is set in common.sh
 # SPDX-License-Identifier: GPL-2.0
 # Not part of the default: what each part of the series is for, by leaving it out.
-# The kernels are built in the tree of the series, one after the other.
+# The kernels are built in the tree of the series, one after the other. A patch says
+# for which one it is ("Kernel:", without it series), and how to see it.
 lane_mutants() {
-	local m mutants seen unseen image=$BUILD/mutant.bzImage
+	local m k mutants seen unseen image=$BUILD/mutant.bzImage
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	selftests || return
-	"$TOP/scripts/build" series || { bad "build series"; return; }
 	mutants=$(cd "$TOP/scripts/mutants" && for m in ${MUTANTS:-*.patch}; do echo "${m%.patch}"; done)
+	mutant_kernels || return
 	# First without any of them: one kernel.
 	for m in $mutants; do
-		KERNEL=series mutant_run "sound-$m" "$m" || continue
+		KERNEL=$(mutant_kernel "$m") mutant_run "sound-$m" "$m" || continue
 		seen=$(mutant_says "$m" Seen)
 		expect "mutants: not seen without $m" "$(grep -cE "${seen:-$(mutant_says "$m" Unseen)}" "$LOGS/guest-sound-$m.log")" -eq 0
 	done
 	# Whatever happens, the tree is left as it was.
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
 	for m in $mutants; do
+		k=$(mutant_kernel "$m")
 		"$TOP/scripts/mutate" "$m" || { bad "mutate $m"; return; }
-		if "$TOP/scripts/build" series; then
-			cp "$CACHE/obj/series/arch/x86/boot/bzImage" "$image"
+		if "$TOP/scripts/build" "$k"; then
+			cp "$CACHE/obj/$k/arch/x86/boot/bzImage" "$image"
 			seen=$(mutant_says "$m" Seen)
 			# The control of another one: as slow, but right.
 			unseen=$(mutant_says "$m" Unseen)
-			if ! KERNEL=$image mutant_run "mutant-$m" "$m"; then
+			if ! KERNEL=$image OBJ=$(obj_of "$k") mutant_run "mutant-$m" "$m"; then
 				:
 			elif [ -n "$seen" ]; then
 				expect "mutants: $m is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$m.log")" -ge 1
@@ -35,7 +37,23 @@ lane_mutants() {
 		fi
 		"$TOP/scripts/mutate" -R
 	done
-	"$TOP/scripts/build" series || bad "build series"
+	mutant_kernels || :
+}
+
+# Those that the mutants are of, as they are.
+mutant_kernels() {
+	local m k rc=0
+	for k in $(for m in $mutants; do mutant_kernel "$m"; done | sort -u); do
+		"$TOP/scripts/build" "$k" bzImage modules || { bad "build $k"; rc=1; }
+	done
+	return $rc
+}
+
+# mutant_kernel MUTANT
+mutant_kernel() {
+	local k
+	k=$(mutant_says "$1" Kernel)
+	echo "${k:-series}"
 }
 
 # mutant_says MUTANT FIELD
@@ -43,5 +61,5 @@ mutant_says() { sed -n "s/^# $2: //p" "$TOP/scripts/mutants/$1.patch"; }
 
 # mutant_run NAME MUTANT - the tests that are to see it, on $KERNEL.
 mutant_run() {
-	RUN=$(mutant_says "$2" Run | tr ' ' +) APPEND=$(mutant_says "$2" Append) TIMEOUT=200 guest "$1"
+	RUN=$(mutant_says "$2" Run | tr ' ' +) APPEND=$(mutant_says "$2" Append) ISOL=$(mutant_says "$2" Isol) TIMEOUT=400 guest "$1"
 }
