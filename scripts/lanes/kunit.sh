@@ -13,8 +13,9 @@ lane_kunit() {
 	# kunit.py reads what the kernel says. It cannot start it: its QEMU has no way to tell
 	# the frequency of the TSC, see scripts/boot.
 	KERNEL=debug TIMEOUT=200 APPEND='loglevel=7 kunit.filter_glob=task_isolation*' \
-		RUN=guest-kunit+slub_kunit+slub_test.test_kfree_rcu_idle_cpu guest kunit || return
+		RUN=guest-kunit+slub_kunit+slub_test.test_kfree_rcu_idle_cpu,guest-kunit+smp_kunit+smp_call_function_any guest kunit || return
 	kunit_of_module slub_kunit 1
+	kunit_of_module smp_kunit 3
 	sed '/^==> guest-kunit/,$d' "$LOGS/guest-kunit.log" > "$LOGS/kunit-boot.log"
 	"$TOP/scripts/in-toolchain" python3 "$tree/tools/testing/kunit/kunit.py" parse "$LOGS/kunit-boot.log" > "$log" 2>&1
 	for suite in $suites; do
