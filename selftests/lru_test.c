@@ -9,20 +9,21 @@
 
 #include "kselftest_harness.h"
 
-#include <linux/loop.h>
 #include <linux/minix_fs.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
 
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
 #define NO_LRU_GEN	"lists that are active or not, see " LRU_GEN
 #define RAMDISK		"/dev/ram0"
+#define EMPTY_RAMDISK	RAMDISK ", empty, see CONFIG_BLK_DEV_RAM and CONFIG_MINIX_FS"
 #define MNT		"/tmp/isolation-lru"
 #define FUNCTION	"function=lru_add_drain_per_cpu"
 #define ROUNDS		50
 #define STACK_SIZE	65536
+/* Of the file system on the RAM disk. They have BLOCK_SIZE bytes. */
+#define NR_BLOCKS	64
 #define HUGE		(2UL << 20)
 #define FAULTERS	8
 /* Of all rounds of a test, and each has a page of its own. */
@@ -140,29 +141,35 @@ static int drop_caches(void)
 	return write_file(DROP_CACHES, "4") ?: write_file(DROP_CACHES, "1");
 }
 
-/* Of the spinner: the pages of the memfd, the RAM disk, and the root of a file system. */
+/* Of the spinner: the pages of the memfd. */
 static char *mapped;
-static int ramdisk = -1, root = -1;
 
-/* Writes what was there before. The page is dirty when it is dropped, and stays. */
-static int write_and_drop(off_t offset)
+/*
+ * A page that is dirty when it is dropped stays, and is marked when the batch is drained.
+ * The end of its writeback moves it, on this CPU, as the disk is memory.
+ */
+static int write_back(char *page)
 {
-	static char block[4096] __attribute__((aligned(4096)));
+	static const char block[4096] = "written";
+	static int file = -1;
 
-	/* At random: what is read ahead may be in a large folio, which is in no batch. */
-	if (ramdisk < 0) {
-		ramdisk = open(RAMDISK, O_RDWR | O_EXCL | O_CLOEXEC);
-		posix_fadvise(ramdisk, 0, 0, POSIX_FADV_RANDOM);
-	}
-	if (ramdisk < 0 || pread(ramdisk, block, 4096, offset) != 4096 ||
-	    pwrite(ramdisk, block, 4096, offset) != 4096)
+	if (file < 0)
+		file = open(MNT "/file", O_WRONLY | O_CLOEXEC);
+	if (file < 0 || pwrite(file, block, sizeof(block), 0) != sizeof(block) || drop_caches())
 		return -1;
-	return drop_caches() ? -1 : 0;
+	/* Only to drain: @page was not touched. */
+	if (madvise(page, 4096, MADV_COLD))
+		return -1;
+	/* The page alone, as to write the inode leaves a buffer head. */
+	return sync_file_range(file, 0, sizeof(block), SYNC_FILE_RANGE_WAIT_BEFORE |
+			       SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 /* The inode is written, and for that its block is looked up. */
 static int write_inode(int index)
 {
+	static int root = -1;
+
 	if (root < 0)
 		root = open(MNT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 || fchmod(root, index % 2 ? 0700 : 0755) || fsync(root) ? -1 : 0;
@@ -204,13 +211,7 @@ static int fill(enum filler filler, char *page, int memfd, int index)
 		touch(mapped + offset);
 		return madvise(mapped + offset, 4096, MADV_COLD);
 	case BY_ROTATE:
-		/*
-		 * Draining marks the page, which is dirty. The end of its writeback moves it,
-		 * on this CPU, as the disk is memory.
-		 */
-		if (write_and_drop(offset) || madvise(page, 4096, MADV_COLD))
-			return -1;
-		return fsync(ramdisk);
+		return write_back(page);
 	case BY_BUFFER:
 		return write_inode(index);
 	default:
@@ -345,17 +346,36 @@ FIXTURE_SETUP(lru)
 	writer_cpu = self->shared->witness_cpu;
 }
 
-static int loop = -1;
+/* A file system on the RAM disk. */
+static bool mounted;
 
-static void umount_buffers(void)
+/* Writes @blocks if the disk is not in use, and has @before in their place. */
+static int write_ramdisk(const void *blocks, const void *before, size_t size)
 {
-	umount2(MNT, MNT_DETACH);
+	int fd = open(RAMDISK, O_RDWR | O_EXCL | O_CLOEXEC), ret = -1;
+	char *have = malloc(size);
+
+	if (fd >= 0 && have && (!before || (pread(fd, have, size, 0) == (ssize_t)size &&
+					    !memcmp(have, before, size))) &&
+	    pwrite(fd, blocks, size, 0) == (ssize_t)size && !fsync(fd))
+		ret = 0;
+	free(have);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static void umount_ramdisk(void)
+{
+	static const char zeros[NR_BLOCKS][BLOCK_SIZE];
+
+	if (!mounted)
+		return;
+	if (umount(MNT))
+		umount2(MNT, MNT_DETACH);
 	rmdir(MNT);
-	if (loop >= 0) {
-		ioctl(loop, LOOP_CLR_FD, 0);
-		close(loop);
-	}
-	loop = -1;
+	write_ramdisk(zeros, NULL, sizeof(zeros));
+	mounted = false;
 }
 
 FIXTURE_TEARDOWN(lru)
@@ -365,8 +385,7 @@ FIXTURE_TEARDOWN(lru)
 		return;
 	spinner_stop(&self->shared->spinner);
 	spinner_stop(&self->shared->witness);
-	if (loop >= 0)
-		umount_buffers();
+	umount_ramdisk();
 }
 
 /*
@@ -486,7 +505,7 @@ static int run_rounds(FIXTURE_DATA(lru) *self, enum filler filler, int (*call)(v
 	return 0;
 }
 
-/* In all rounds but for @few there was something in a batch. */
+/* In all rounds, or without the action in all but @few, there was something in a batch. */
 #define CHECK(result, few)						\
 do {									\
 	/* It happened each time, and would have been noticed. */	\
@@ -509,27 +528,22 @@ static bool have_active(void)
 	return read_file(LRU_GEN, buf, sizeof(buf)) <= 0 || !strtoul(buf, NULL, 0);
 }
 
-static bool have_ramdisk(void)
-{
-	int fd = open(RAMDISK, O_RDWR | O_EXCL | O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 && have_active();
-}
-
-/* An empty file system of a few blocks, in memory. */
-static int make_minix(void)
+/* An empty file system of a few blocks, with a file of a page. */
+static bool have_buffers(void)
 {
 	/* The boot block, the super block, two bitmaps, the inodes, and the root. */
-	static char blocks[64][1024];
+	static char blocks[NR_BLOCKS][BLOCK_SIZE];
+	static const char zeros[NR_BLOCKS][BLOCK_SIZE];
 	struct minix_super_block *super = (void *)blocks[1];
 	struct minix_inode *inode = (void *)blocks[4];
-	int fd = syscall(SYS_memfd_create, "lru_test_minix", 0);
+	char page[4096] = { };
+	int fd;
 
+	if (mounted)
+		return true;
 	*super = (struct minix_super_block){
-		.s_ninodes = 32, .s_nzones = 64, .s_imap_blocks = 1, .s_zmap_blocks = 1,
-		.s_firstdatazone = 5, .s_max_size = (7 + 512 + 512 * 512) * 1024,
+		.s_ninodes = 32, .s_nzones = NR_BLOCKS, .s_imap_blocks = 1, .s_zmap_blocks = 1,
+		.s_firstdatazone = 5, .s_max_size = (7 + 512 + 512 * 512) * BLOCK_SIZE,
 		.s_magic = MINIX_SUPER_MAGIC, .s_state = MINIX_VALID_FS,
 	};
 	blocks[2][0] = 3;
@@ -540,34 +554,26 @@ static int make_minix(void)
 	/* An entry has the number of the inode and the name. */
 	memcpy(blocks[5], "\1\0.", 4);
 	memcpy(blocks[5] + 16, "\1\0..", 5);
-	return fd >= 0 && write(fd, blocks, sizeof(blocks)) == sizeof(blocks) ? fd : -1;
-}
-
-/* Only a file system asks for single blocks, of which buffer heads are kept. */
-static bool mount_buffers(void)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), nr = -1, image;
-	char dev[32];
-
-	if (control >= 0) {
-		nr = ioctl(control, LOOP_CTL_GET_FREE);
-		close(control);
-	}
-	if (nr < 0)
+	/* Nothing that somebody left there is overwritten. */
+	if (write_ramdisk(blocks, zeros, sizeof(blocks)))
 		return false;
-	snprintf(dev, sizeof(dev), "/dev/loop%d", nr);
-	loop = open(dev, O_RDWR | O_CLOEXEC);
-	image = make_minix();
 	mkdir("/tmp", 01777);
 	mkdir(MNT, 0700);
-	if (loop >= 0 && image >= 0 && !ioctl(loop, LOOP_SET_FD, image) &&
-	    !mount(dev, MNT, "minix", MS_NOATIME, NULL)) {
-		close(image);
-		return true;
+	mounted = true;
+	if (mount(RAMDISK, MNT, "minix", MS_NOATIME, NULL)) {
+		umount_ramdisk();
+		return false;
 	}
-	close(image);
-	umount_buffers();
-	return false;
+	fd = open(MNT "/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, page, sizeof(page)) != sizeof(page) || fsync(fd))
+		return false;
+	close(fd);
+	return true;
+}
+
+static bool have_file(void)
+{
+	return have_active() && have_buffers();
 }
 
 /* Whatever has filled a batch. */
@@ -589,10 +595,9 @@ TEST_F_TIMEOUT(lru, fillers, 240)
 		[BY_COLD] = { .name = "cold", .have = have_active, .needs = NO_LRU_GEN },
 		[BY_DROP] = { .name = "drop", .have = have_active, .needs = NO_LRU_GEN,
 			      .may_be_full = true },
-		[BY_ROTATE] = { .name = "rotate", .have = have_ramdisk,
-				.needs = RAMDISK ", see CONFIG_BLK_DEV_RAM" },
-		[BY_BUFFER] = { .name = "buffer", .have = mount_buffers,
-				.needs = "CONFIG_BLK_DEV_LOOP and CONFIG_MINIX_FS" },
+		[BY_ROTATE] = { .name = "rotate", .have = have_file, .needs = EMPTY_RAMDISK },
+		[BY_BUFFER] = { .name = "buffer", .have = have_buffers,
+				.needs = EMPTY_RAMDISK },
 	};
 
 	for (int filler = 0; filler < NR_FILLERS; filler++) {

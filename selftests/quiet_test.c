@@ -296,7 +296,7 @@ static int await_update(const struct trace *trace, struct settler *settler)
 }
 
 /* Work of vmstat that is pending, where the counters are settled. */
-TEST_F_TIMEOUT(quiet, pending_work, 180)
+TEST_F_TIMEOUT(quiet, pending_work, 240)
 {
 	static const char * const events[] = { "workqueue/workqueue_execute_start", NULL };
 	struct trace *trace = &self->run.trace;
