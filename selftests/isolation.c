@@ -200,6 +200,23 @@ void spin_ms(unsigned int ms)
 		;
 }
 
+void doze_ms(int ms)
+{
+	int cpu = 0;
+
+	for (; ms > 0; ms -= 10) {
+		do {
+			cpu++;
+		} while (cpu_is_nohz_full(cpu));
+		if (pin_to(cpu)) {
+			cpu = 0;
+			pin_to(cpu);
+		}
+		sleep_ms(10);
+	}
+	pin_to(0);
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd, ret = 0;

@@ -115,6 +115,11 @@ uint64_t monotonic_ns(void);
 #define NSEC_PER_SEC	1000000000ULL
 
 void sleep_ms(unsigned int ms);
+/*
+ * Sleeps, but not deeply: the periodic update of vmstat is driven by deferrable timers,
+ * which do not wake a CPU up from idle, and one of them is on any of the housekeeping CPUs.
+ */
+void doze_ms(int ms);
 /* In user mode */
 void spin_ms(unsigned int ms);
 

@@ -9,18 +9,29 @@
 
 #include "kselftest_harness.h"
 
+#include <linux/minix_fs.h>
 #include <pthread.h>
 
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+#define NO_LRU_GEN	"lists that are active or not, see " LRU_GEN
+#define RAMDISK		"/dev/ram0"
+#define EMPTY_RAMDISK	RAMDISK ", empty, see CONFIG_BLK_DEV_RAM and CONFIG_MINIX_FS"
+#define MNT		"/tmp/isolation-lru"
 #define FUNCTION	"function=lru_add_drain_per_cpu"
 #define ROUNDS		50
 #define STACK_SIZE	65536
+/* Of the file system on the RAM disk. They have BLOCK_SIZE bytes. */
+#define NR_BLOCKS	64
 #define HUGE		(2UL << 20)
 #define FAULTERS	8
 /* Of all rounds of a test, and each has a page of its own. */
 #define NR_STEPS	(NR_FILLERS * ROUNDS + 1)
 
+#ifndef MADV_COLD
+#define MADV_COLD	20
+#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
@@ -35,6 +46,10 @@ enum filler {
 	BY_MLOCK,	/* to be locked, by the fault */
 	BY_FREE,	/* to be freed lazily */
 	BY_READ,	/* to be activated */
+	BY_COLD,	/* to be deactivated */
+	BY_DROP,	/* to be deactivated, a page of a file that cannot be dropped */
+	BY_ROTATE,	/* to be moved to the tail, as its writeback ended */
+	BY_BUFFER,	/* no page, but the buffer head of a block of metadata */
 	NR_FILLERS
 };
 
@@ -45,6 +60,9 @@ enum filler {
 static const char * const moved_by[NR_FILLERS] = {
 	[BY_FREE] = "pglazyfree ",
 	[BY_READ] = "pgactivate ",
+	[BY_COLD] = "pgdeactivate ",
+	[BY_DROP] = "pgdeactivate ",
+	[BY_ROTATE] = "pgrotated ",
 };
 
 /* Shared with the spinner and the witness, which are processes of their own. */
@@ -117,7 +135,50 @@ static char *fresh_memory(size_t size)
 	return p;
 }
 
-/* Leaves @page, or page @index of @memfd, in a batch. Each call drains first. */
+/* With 4 the next ones are not logged: a kernel thread might print that on the CPU. */
+static int drop_caches(void)
+{
+	return write_file(DROP_CACHES, "4") ?: write_file(DROP_CACHES, "1");
+}
+
+/* Of the spinner: the pages of the memfd. */
+static char *mapped;
+
+/*
+ * A page that is dirty when it is dropped stays, and is marked when the batch is drained.
+ * The end of its writeback moves it, on this CPU, as the disk is memory.
+ */
+static int write_back(char *page)
+{
+	static const char block[4096] = "written";
+	static int file = -1;
+
+	if (file < 0)
+		file = open(MNT "/file", O_WRONLY | O_CLOEXEC);
+	if (file < 0 || pwrite(file, block, sizeof(block), 0) != sizeof(block) || drop_caches())
+		return -1;
+	/* Only to drain: @page was not touched. */
+	if (madvise(page, 4096, MADV_COLD))
+		return -1;
+	/* The page alone, as to write the inode leaves a buffer head. */
+	return sync_file_range(file, 0, sizeof(block), SYNC_FILE_RANGE_WAIT_BEFORE |
+			       SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+/* The inode is written, and for that its block is looked up. */
+static int write_inode(int index)
+{
+	static int root = -1;
+
+	if (root < 0)
+		root = open(MNT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 || fchmod(root, index % 2 ? 0700 : 0755) || fsync(root) ? -1 : 0;
+}
+
+/*
+ * Leaves @page, or page @index of @memfd, in a batch. Each call drains first, without
+ * the action as well: only what its last step is about is in a batch then.
+ */
 static int fill(enum filler filler, char *page, int memfd, int index)
 {
 	off_t offset = index * 4096L;
@@ -136,10 +197,23 @@ static int fill(enum filler filler, char *page, int memfd, int index)
 	case BY_WRITE:
 		return pwrite(memfd, &c, 1, offset) == 1 ? 0 : -1;
 	case BY_READ:
+	case BY_COLD:
+	case BY_DROP:
 		/* The first access is noted, the second activates. */
-		if (pwrite(memfd, &c, 1, offset) != 1 || pread(memfd, &c, 1, offset) != 1)
+		if (pwrite(memfd, &c, 1, offset) != 1 || pread(memfd, &c, 1, offset) != 1 ||
+		    pread(memfd, &c, 1, offset) != 1)
 			return -1;
-		return pread(memfd, &c, 1, offset) == 1 ? 0 : -1;
+		if (filler == BY_READ)
+			return 0;
+		if (filler == BY_DROP)
+			return drop_caches() ? -1 : 0;
+		/* A page that is mapped is left alone by whoever drops caches. */
+		touch(mapped + offset);
+		return madvise(mapped + offset, 4096, MADV_COLD);
+	case BY_ROTATE:
+		return write_back(page);
+	case BY_BUFFER:
+		return write_inode(index);
 	default:
 		touch(page);
 		return 0;
@@ -157,7 +231,9 @@ static void spinner(void *arg)
 	spinner_self = &shared->spinner;
 	pages = fresh_memory(NR_STEPS * 4096L);
 	stacks = fresh_memory(NR_STEPS * (size_t)STACK_SIZE);
-	if (pin_to(shared->cpu) || sigaction(SIGUSR1, &action, NULL))
+	mapped = mmap(NULL, NR_STEPS * 4096L, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      shared->memfd, 0);
+	if (mapped == MAP_FAILED || pin_to(shared->cpu) || sigaction(SIGUSR1, &action, NULL))
 		_exit(1);
 	if (shared->fifo && sched_setscheduler(0, SCHED_FIFO, &param))
 		_exit(1);
@@ -270,6 +346,38 @@ FIXTURE_SETUP(lru)
 	writer_cpu = self->shared->witness_cpu;
 }
 
+/* A file system on the RAM disk. */
+static bool mounted;
+
+/* Writes @blocks if the disk is not in use, and has @before in their place. */
+static int write_ramdisk(const void *blocks, const void *before, size_t size)
+{
+	int fd = open(RAMDISK, O_RDWR | O_EXCL | O_CLOEXEC), ret = -1;
+	char *have = malloc(size);
+
+	if (fd >= 0 && have && (!before || (pread(fd, have, size, 0) == (ssize_t)size &&
+					    !memcmp(have, before, size))) &&
+	    pwrite(fd, blocks, size, 0) == (ssize_t)size && !fsync(fd))
+		ret = 0;
+	free(have);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static void umount_ramdisk(void)
+{
+	static const char zeros[NR_BLOCKS][BLOCK_SIZE];
+
+	if (!mounted)
+		return;
+	if (umount(MNT))
+		umount2(MNT, MNT_DETACH);
+	rmdir(MNT);
+	write_ramdisk(zeros, NULL, sizeof(zeros));
+	mounted = false;
+}
+
 FIXTURE_TEARDOWN(lru)
 {
 	trace_stop(&self->trace);
@@ -277,6 +385,7 @@ FIXTURE_TEARDOWN(lru)
 		return;
 	spinner_stop(&self->shared->spinner);
 	spinner_stop(&self->shared->witness);
+	umount_ramdisk();
 }
 
 /*
@@ -295,12 +404,6 @@ static int memfd_seal(void)
 	      fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0;
 	close(fd);
 	return ret;
-}
-
-/* With 4 the next ones are not logged: a kernel thread might print that on the CPU. */
-static int drop_caches(void)
-{
-	return write_file(DROP_CACHES, "4") ?: write_file(DROP_CACHES, "1");
 }
 
 static int move_pages(void)
@@ -358,7 +461,9 @@ static const struct {
 /* In how many rounds there was how much. */
 struct result {
 	int		rounds;
+	int		few;		/* there may be nothing without the action, in so many */
 	int		with_work;
+	int		moved;		/* the page passed its batch before */
 	int		witnessed;
 	int		switches;
 };
@@ -367,14 +472,19 @@ struct result {
 static int run_rounds(FIXTURE_DATA(lru) *self, enum filler filler, int (*call)(void),
 		      int rounds, struct result *result)
 {
+	const char *key = moved_by[filler];
 	struct shared *shared = self->shared;
 	struct noise then, now;
 
 	for (int i = 0; i < rounds; i++) {
 		int step = shared->spinner.step + 1, works, seen;
+		unsigned long moved = key ? vm_event(key) : 0;
 
 		shared->filler = filler;
-		if (spinner_step(&shared->spinner, step) || spinner_step(&shared->witness, step))
+		if (spinner_step(&shared->spinner, step))
+			return -1;
+		result->moved += key && vm_event(key) > moved;
+		if (spinner_step(&shared->witness, step))
 			return -1;
 		if (read_noise(shared->cpu, shared->spinner.pid, &then))
 			return -1;
@@ -405,29 +515,105 @@ do {									\
 		/* Another task has other reasons, and comes in few rounds. */ \
 		EXPECT_GE((result).rounds / 10, (result).switches);	\
 	} else {							\
-		EXPECT_EQ((result).rounds, (result).with_work);		\
-		EXPECT_LE((result).rounds, (result).switches);		\
+		EXPECT_LE((result).rounds, (result).with_work + (result).few); \
+		EXPECT_LE((result).rounds, (result).switches + (result).few); \
 	}								\
 } while (0)
 
-/* Whatever has filled a batch. */
-TEST_F_TIMEOUT(lru, fillers, 120)
+/* With generations a page need not be moved. */
+static bool have_active(void)
 {
-	static const char * const names[NR_FILLERS] = {
-		"fault", "signal", "write", "mlock", "free", "read",
+	char buf[16];
+
+	return read_file(LRU_GEN, buf, sizeof(buf)) <= 0 || !strtoul(buf, NULL, 0);
+}
+
+/* An empty file system of a few blocks, with a file of a page. */
+static bool have_buffers(void)
+{
+	/* The boot block, the super block, two bitmaps, the inodes, and the root. */
+	static char blocks[NR_BLOCKS][BLOCK_SIZE];
+	static const char zeros[NR_BLOCKS][BLOCK_SIZE];
+	struct minix_super_block *super = (void *)blocks[1];
+	struct minix_inode *inode = (void *)blocks[4];
+	char page[4096] = { };
+	int fd;
+
+	if (mounted)
+		return true;
+	*super = (struct minix_super_block){
+		.s_ninodes = 32, .s_nzones = NR_BLOCKS, .s_imap_blocks = 1, .s_zmap_blocks = 1,
+		.s_firstdatazone = 5, .s_max_size = (7 + 512 + 512 * 512) * BLOCK_SIZE,
+		.s_magic = MINIX_SUPER_MAGIC, .s_state = MINIX_VALID_FS,
+	};
+	blocks[2][0] = 3;
+	blocks[3][0] = 3;
+	*inode = (struct minix_inode){
+		.i_mode = S_IFDIR | 0755, .i_size = 32, .i_nlinks = 2, .i_zone = { 5 },
+	};
+	/* An entry has the number of the inode and the name. */
+	memcpy(blocks[5], "\1\0.", 4);
+	memcpy(blocks[5] + 16, "\1\0..", 5);
+	/* Nothing that somebody left there is overwritten. */
+	if (write_ramdisk(blocks, zeros, sizeof(blocks)))
+		return false;
+	mkdir("/tmp", 01777);
+	mkdir(MNT, 0700);
+	mounted = true;
+	if (mount(RAMDISK, MNT, "minix", MS_NOATIME, NULL)) {
+		umount_ramdisk();
+		return false;
+	}
+	fd = open(MNT "/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, page, sizeof(page)) != sizeof(page) || fsync(fd))
+		return false;
+	close(fd);
+	return true;
+}
+
+static bool have_file(void)
+{
+	return have_active() && have_buffers();
+}
+
+/* Whatever has filled a batch. */
+TEST_F_TIMEOUT(lru, fillers, 240)
+{
+	static const struct {
+		const char	*name;
+		bool		(*have)(void);
+		const char	*needs;
+		/* The batch is emptied when it is full: it may be empty in this round. */
+		bool		may_be_full;
+	} fillers[NR_FILLERS] = {
+		[BY_FAULT] = { .name = "fault" },
+		[BY_SIGNAL] = { .name = "signal" },
+		[BY_WRITE] = { .name = "write" },
+		[BY_MLOCK] = { .name = "mlock" },
+		[BY_FREE] = { .name = "free" },
+		[BY_READ] = { .name = "read", .have = have_active, .needs = NO_LRU_GEN },
+		[BY_COLD] = { .name = "cold", .have = have_active, .needs = NO_LRU_GEN },
+		[BY_DROP] = { .name = "drop", .have = have_active, .needs = NO_LRU_GEN,
+			      .may_be_full = true },
+		[BY_ROTATE] = { .name = "rotate", .have = have_file, .needs = EMPTY_RAMDISK },
+		[BY_BUFFER] = { .name = "buffer", .have = have_buffers,
+				.needs = EMPTY_RAMDISK },
 	};
 
 	for (int filler = 0; filler < NR_FILLERS; filler++) {
-		const char *key = moved_by[filler];
-		unsigned long before = key ? vm_event(key) : 0;
-		struct result result = { };
+		struct result result = { .few = fillers[filler].may_be_full ? ROUNDS / 10 : 0 };
 
+		if (fillers[filler].have && !fillers[filler].have()) {
+			TH_LOG("%s: not here, needs %s", fillers[filler].name,
+			       fillers[filler].needs);
+			continue;
+		}
 		ASSERT_EQ(0, run_rounds(self, filler, drop_caches, ROUNDS, &result));
-		TH_LOG("%s: work in %d of %d rounds, %d forced switches", names[filler],
+		TH_LOG("%s: work in %d of %d rounds, %d forced switches", fillers[filler].name,
 		       result.with_work, result.rounds, result.switches);
 		CHECK(result);
-		if (key && variant->drain)
-			EXPECT_LE(before + ROUNDS, vm_event(key));
+		if (moved_by[filler] && variant->drain)
+			EXPECT_EQ(ROUNDS, result.moved);
 	}
 }
 
@@ -449,7 +635,8 @@ TEST_F_TIMEOUT(lru, callers, 120)
 }
 
 struct faulters {
-	int		cpus[2];
+	int		cpus[FAULTERS];
+	int		nr_cpus;
 	int		quiesce;
 	int		stop;
 	int		running;
@@ -481,6 +668,20 @@ static void *fault_all_the_time(void *arg)
 	return NULL;
 }
 
+/* One CPU for each thread, if that many are nohz_full. Else the two of the other tests. */
+static void choose_cpus(struct faulters *all, const struct shared *shared)
+{
+	for (int cpu = 1; cpu < CPU_SETSIZE && all->nr_cpus < FAULTERS; cpu++) {
+		if (cpu_is_in(cpu, ONLINE_CPUS) && cpu_is_nohz_full(cpu))
+			all->cpus[all->nr_cpus++] = cpu;
+	}
+	if (all->nr_cpus == FAULTERS)
+		return;
+	all->cpus[0] = shared->cpu;
+	all->cpus[1] = shared->witness_cpu;
+	all->nr_cpus = 2;
+}
+
 /*
  * lru_cache_disable() converges while isolated threads fault all the time: each call
  * looks at each CPU once.
@@ -489,11 +690,10 @@ TEST_F_TIMEOUT(lru, cache_disable, 120)
 {
 	struct faulters all = {
 		.quiesce = isol_get(PR_ISOL_SUP_QUIESCE_CFG),
-		.cpus = { self->shared->cpu, self->shared->witness_cpu },
 	};
 	struct faulter faulters[FAULTERS];
 	pthread_t threads[FAULTERS];
-	int max[2] = { }, sum[2] = { };
+	int most = 0, sum = 0;
 	long slowest = 0;
 
 	if (variant->fifo)
@@ -502,11 +702,12 @@ TEST_F_TIMEOUT(lru, cache_disable, 120)
 		SKIP(return, "needs CONFIG_NUMA and CONFIG_MIGRATION for move_pages()");
 	if (!variant->drain)
 		all.quiesce &= ~ISOL_F_QUIESCE_LRU_DRAIN;
+	choose_cpus(&all, self->shared);
 	/* The CPUs are for the threads now. */
 	spinner_stop(&self->shared->spinner);
 	spinner_stop(&self->shared->witness);
 	for (int i = 0; i < FAULTERS; i++) {
-		faulters[i] = (struct faulter){ .all = &all, .cpu = all.cpus[i % 2] };
+		faulters[i] = (struct faulter){ .all = &all, .cpu = all.cpus[i % all.nr_cpus] };
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, fault_all_the_time, &faulters[i]));
 	}
 	ASSERT_EQ(0, wait_for(&all.running, FAULTERS, SPINNER_MS));
@@ -524,23 +725,22 @@ TEST_F_TIMEOUT(lru, cache_disable, 120)
 		ASSERT_EQ(0, trace_on(&self->trace, false));
 		if (ms > slowest)
 			slowest = ms;
-		for (int j = 0; j < 2; j++) {
+		for (int j = 0; j < all.nr_cpus; j++) {
 			int works = works_for(&self->trace, all.cpus[j]);
 
 			ASSERT_LE(0, works);
-			sum[j] += works;
-			if (works > max[j])
-				max[j] = works;
+			sum += works;
+			if (works > most)
+				most = works;
 		}
 	}
 	__atomic_store_n(&all.stop, 1, __ATOMIC_RELEASE);
 	for (int i = 0; i < FAULTERS; i++)
 		pthread_join(threads[i], NULL);
-	TH_LOG("%d calls, %ld faults: %d and %d work items, slowest call %ld ms", ROUNDS,
-	       all.faults, sum[0], sum[1], slowest);
+	TH_LOG("%d threads on %d CPUs, %d calls, %ld faults: %d work items, slowest call %ld ms",
+	       FAULTERS, all.nr_cpus, ROUNDS, all.faults, sum, slowest);
 	EXPECT_LT(1000, all.faults);
-	EXPECT_GE(1, max[0]);
-	EXPECT_GE(1, max[1]);
+	EXPECT_GE(1, most);
 	/* The work waits for its turn on the CPU at most. */
 	EXPECT_GT(10000, slowest);
 }

@@ -12,7 +12,9 @@
 
 #include "kselftest_harness.h"
 
+#include <linux/perf_event.h>
 #include <pthread.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
@@ -20,6 +22,7 @@
 #define RETURNS		"events/task_isolation/task_isol_quiesce_done"
 
 #define STAT_REFRESH	"/proc/sys/vm/stat_refresh"
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
 #define TUNABLES	"GLIBC_TUNABLES"
 #define NO_RSEQ		"glibc.pthread.rseq=0"
 #define ROUNDS		50
@@ -31,6 +34,21 @@
 #define PIPE_PARTS	16
 #define PIPE_PART	(1 << 20)
 #define PIPE_SIZE	(PIPE_PARTS * PIPE_PART)
+
+/*
+ * The periodic update comes once in stat_interval, a second, with a deferrable timer
+ * that is rounded to full seconds. After this time it has been there.
+ */
+#define VISIT_MS	2500
+/* What vmstat_test may have put its next visit off by, and more. */
+#define FIRST_MS	70000
+#define DIRTY_MS	100
+#define VISITS		4
+
+/* Of the tests in which each of them takes some system calls. */
+#define TIMES		20
+#define TIMER_FAR	1000	/* seconds that no test takes */
+#define SETTLE_MS	5000
 
 /* Stacks of that many threads are more than is lazily freed. */
 #define STORM		200
@@ -169,6 +187,148 @@ TEST_F_TIMEOUT(quiet, zone_counters, 120)
 	}
 }
 
+static char overcommit_policy[16];
+
+/* Locked memory would be populated, which is counted otherwise as well. */
+static int commit_prepare(struct tick_run *run __maybe_unused)
+{
+	return munlockall();
+}
+
+/* One page more that may be used, of which there is no page yet. */
+static int commit_page(struct tick_run *run __maybe_unused)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED ? -1 : 0;
+}
+
+/* Has the CPUs add up what was committed there. */
+static int overcommit_never(void)
+{
+	return write_file(OVERCOMMIT, "2") || write_file(OVERCOMMIT, overcommit_policy) ? -1 : 0;
+}
+
+/* The CPU's part of the memory that was committed, where no counter of vmstat has one. */
+TEST_F_TIMEOUT(quiet, committed, 120)
+{
+	const struct tick_way way = {
+		.name = "mmap", .prepare = commit_prepare, .go = commit_page,
+		.meanwhile = overcommit_never,
+	};
+	struct tick_result result;
+
+	ASSERT_LT(0, read_file(OVERCOMMIT, overcommit_policy, sizeof(overcommit_policy)));
+	ASSERT_EQ(NULL, tick_measure(&self->run, &way, &result));
+	TH_LOG("another task ran in %d of %d rounds", result.other, result.rounds);
+	if (variant->isolated) {
+		EXPECT_GE(RARE, result.other);
+	} else {
+		EXPECT_LT(RARE, result.other);
+	}
+}
+
+struct settler {
+	struct spinner	spinner;
+	int		cpu;
+	bool		isolated;
+	enum {
+		DIRTY,
+		SETTLE,
+		LEAVE,
+	}		what;
+};
+
+static void settler_run(void *arg)
+{
+	/* The timer of the work is deferrable: without the tick it waits for another reason. */
+	const struct itimerval far = { .it_value.tv_sec = TIMER_FAR };
+	const size_t size = 8192 * 4096;
+	struct settler *settler = arg;
+	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int step = 0, used = 0, ret = 0;
+
+	if (pages == MAP_FAILED || pin_to(settler->cpu) || setitimer(ITIMER_VIRTUAL, &far, NULL))
+		ret = -errno;
+	/* Fails where there are no huge pages. */
+	madvise(pages, size, MADV_NOHUGEPAGE);
+	spinner_ready(&settler->spinner, ret);
+	for (;;) {
+		step = spinner_next(&settler->spinner, step);
+		if (settler->what == DIRTY)
+			touch(pages + 4096 * (used++ % 8192));
+		else if (settler->isolated)
+			ret = isol_quiesce(settler->what == SETTLE ?
+					   ISOL_F_QUIESCE_VMSTAT_SYNC : 0);
+		spinner_done(&settler->spinner, step, ret);
+	}
+}
+
+static int settler_step(struct settler *settler, int what)
+{
+	settler->what = what;
+	return spinner_step(&settler->spinner, settler->spinner.step + 1);
+}
+
+/* How often the periodic update ran on @cpu since the trace was cleared, or -1. */
+static int updates(const struct trace *trace, int cpu)
+{
+	static struct text text;
+
+	if (trace_text(trace, cpu, &text))
+		return -1;
+	return events_count(text.buf, "workqueue_execute_start", 0, "vmstat_update");
+}
+
+/* Keeps the counters busy until the update ran, which has it come back. */
+static int await_update(const struct trace *trace, struct settler *settler)
+{
+	int seen = 0;
+
+	trace_clear(trace);
+	for (int i = 0; i < FIRST_MS / DIRTY_MS && !seen; i++) {
+		if (settler_step(settler, DIRTY))
+			return -1;
+		doze_ms(DIRTY_MS);
+		seen = updates(trace, settler->cpu);
+	}
+	return seen > 0 ? 0 : -1;
+}
+
+/* Work of vmstat that is pending, where the counters are settled. */
+TEST_F_TIMEOUT(quiet, pending_work, 240)
+{
+	static const char * const events[] = { "workqueue/workqueue_execute_start", NULL };
+	struct trace *trace = &self->run.trace;
+	struct settler *settler;
+	int visits = 0;
+
+	if (cpu_is_in(self->run.cpu, ISOLATED_CPUS))
+		SKIP(return, "the CPU is isolated from scheduling domains, no periodic update");
+	if (!trace_possible(events))
+		SKIP(return, "needs tracefs with events of workqueues");
+	ASSERT_EQ(NULL, trace_start(trace, "quiet", events));
+	ASSERT_EQ(0, trace_on(trace, true));
+	settler = alloc_shared(sizeof(*settler));
+	ASSERT_NE(NULL, settler);
+	settler->cpu = self->run.cpu;
+	settler->isolated = variant->isolated;
+	ASSERT_EQ(0, spinner_start(&settler->spinner, settler_run, settler));
+	for (int i = 0; i < VISITS; i++) {
+		ASSERT_EQ(0, await_update(trace, settler));
+		/* Settles the counters, and leaves the work. */
+		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
+		ASSERT_EQ(0, settler_step(settler, SETTLE));
+		trace_clear(trace);
+		doze_ms(VISIT_MS);
+		visits += updates(trace, settler->cpu) > 0;
+		ASSERT_EQ(0, settler_step(settler, LEAVE));
+	}
+	TH_LOG("the update came in %d of %d rounds", visits, VISITS);
+	EXPECT_EQ(variant->isolated ? 0 : VISITS, visits);
+	spinner_stop(&settler->spinner);
+}
+
 /* A timer that was armed by the last system call. */
 TEST_F_TIMEOUT(quiet, timer_armed, 60)
 {
@@ -282,6 +442,228 @@ TEST_F_TIMEOUT(quiet, flush_done, 240)
 	EXPECT_LE(10, events_count(text.buf, "task_isol_quiesce_done", caller->spinner.pid, ""));
 	EXPECT_EQ(0, events_count(text.buf, "task_isol_quiesce_done", 0, "done=TLB_FLUSH"));
 	spinner_stop(&caller->spinner);
+}
+
+/* What an isolated thread does to the events of its own returns. */
+struct teller {
+	struct spinner	spinner;
+	int		cpu;
+	enum {
+		CALL,
+		TELL,
+		STOP,
+	}		what;
+	char		enable[192];
+};
+
+static void teller_run(void *arg)
+{
+	struct teller *teller = arg;
+	int step = 0, ret = 0, fd = open(teller->enable, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || pin_to(teller->cpu) || mlockall(MCL_CURRENT | MCL_FUTURE))
+		ret = -errno;
+	spinner_ready(&teller->spinner, ret ? ret : isol_quiesce(ISOL_F_QUIESCE_DEFER_TEXT_SYNC));
+	for (;;) {
+		step = spinner_next(&teller->spinner, step);
+		if (teller->what == CALL) {
+			for (int i = 0; i < 10; i++)
+				getppid();
+		} else {
+			ret = pwrite(fd, teller->what == TELL ? "1" : "0", 1, 0) == 1 ? 0 : -errno;
+		}
+		spinner_done(&teller->spinner, step, ret);
+	}
+}
+
+static int teller_step(struct teller *teller, int what)
+{
+	teller->what = what;
+	return spinner_step(&teller->spinner, teller->spinner.step + 1);
+}
+
+/*
+ * The same where only the synchronization of text is deferred. To switch the event on
+ * changes text as well. The thread does that itself: nothing is left to it meanwhile.
+ */
+TEST_F_TIMEOUT(quiet, text_sync_done, 120)
+{
+	static const char * const events[] = { "task_isolation/task_isol_text_defer", NULL };
+	struct trace *trace = &self->run.trace;
+	struct text text = { };
+	struct teller *teller;
+	int rounds = 0, late = 0;
+
+	if (!variant->isolated)
+		SKIP(return, "nothing is told without isolation");
+	if (!(self->actions & ISOL_F_QUIESCE_DEFER_TEXT_SYNC))
+		SKIP(return, "to synchronize text is not deferred");
+	teller = alloc_shared(sizeof(*teller));
+	ASSERT_NE(NULL, teller);
+	teller->cpu = self->run.cpu;
+	ASSERT_EQ(NULL, trace_start(trace, "quiet", events));
+	snprintf(teller->enable, sizeof(teller->enable), "%s/" RETURNS "/enable", trace->dir);
+	ASSERT_EQ(0, trace_filter(trace, events[0], "cpu", self->run.cpu));
+	ASSERT_EQ(0, spinner_start(&teller->spinner, teller_run, teller));
+	for (int i = 0; i < TIMES; i++) {
+		trace_clear(trace);
+		ASSERT_EQ(0, trace_on(trace, true));
+		/* Text that is changed while the thread is in user mode. */
+		ASSERT_EQ(0, trace_write(trace, "events/signal/enable", "1"));
+		ASSERT_EQ(0, trace_write(trace, "events/signal/enable", "0"));
+		rounds += trace_count(trace, "task_isol_text_defer:") > 0;
+		/* The first of these calls serializes. Its return is not traced. */
+		ASSERT_EQ(0, teller_step(teller, CALL));
+		ASSERT_EQ(0, teller_step(teller, TELL));
+		ASSERT_EQ(0, teller_step(teller, STOP));
+		ASSERT_EQ(0, trace_on(trace, false));
+		ASSERT_EQ(0, trace_text(trace, self->run.cpu, &text));
+		EXPECT_LE(1, events_count(text.buf, "task_isol_quiesce_done",
+					  teller->spinner.pid, ""));
+		late += events_count(text.buf, "task_isol_quiesce_done", teller->spinner.pid,
+				     "done=TEXT_SYNC") > 0;
+	}
+	TH_LOG("deferred in %d rounds, told late in %d", rounds, late);
+	EXPECT_LE(TIMES / 2, rounds);
+	EXPECT_GE(TIMES / 4, late);
+	spinner_stop(&teller->spinner);
+}
+
+/* ---- what needs the tick, one test for each place that it is noted in ---- */
+
+/* Waits until nothing is left. */
+static bool becomes_quiet(void)
+{
+	uint64_t end = monotonic_ns() + SETTLE_MS * NSEC_PER_MSEC;
+
+	while (isol_get(PR_ISOL_QUIESCE_LEFT)) {
+		if (monotonic_ns() > end)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * In how many rounds the return from @set(@arg, true) told @left. Before each, and after
+ * @set(@arg, false) in the end, nothing is left. Or -1.
+ */
+static int rounds_told(struct tick_run *run, int (*set)(void *arg, bool on), void *arg,
+		       int actions, int left)
+{
+	int told = 0;
+
+	if (pin_to(run->cpu) || isol_quiesce(actions))
+		return -1;
+	for (int i = 0; i < TIMES; i++) {
+		int found;
+
+		if (!becomes_quiet() || set(arg, true))
+			return -1;
+		found = isol_get(PR_ISOL_QUIESCE_LEFT);
+		if (found < 0 || set(arg, false))
+			return -1;
+		told += !!(found & left);
+	}
+	return becomes_quiet() && !isol_quiesce(0) ? told : -1;
+}
+
+static int timer_on(void *arg, bool on)
+{
+	struct itimerspec spec = { .it_value.tv_sec = on ? TIMER_FAR : 0 };
+
+	return timer_settime(*(timer_t *)arg, 0, &spec, NULL);
+}
+
+static int timer_told(struct tick_run *run, clockid_t clock, int actions)
+{
+	/* A timer that tells nobody would not be armed at all. */
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	timer_t timer;
+	int told;
+
+	if (timer_create(clock, &event, &timer))
+		return -1;
+	told = rounds_told(run, timer_on, &timer, actions, ISOL_LEFT_TICK_POSIX_TIMER);
+	timer_delete(timer);
+	return told;
+}
+
+TEST_F_TIMEOUT(quiet, needed_by_the_thread, 60)
+{
+	if (!variant->isolated)
+		SKIP(return, "nothing is told without isolation");
+	EXPECT_EQ(TIMES, timer_told(&self->run, CLOCK_THREAD_CPUTIME_ID, self->actions));
+}
+
+TEST_F_TIMEOUT(quiet, needed_by_the_process, 60)
+{
+	if (!variant->isolated)
+		SKIP(return, "nothing is told without isolation");
+	EXPECT_EQ(TIMES, timer_told(&self->run, CLOCK_PROCESS_CPUTIME_ID, self->actions));
+}
+
+/* A task that shares the CPU. It is there all the time, and wants to run or is stopped. */
+static int peer_on(void *arg, bool on)
+{
+	return kill(*(pid_t *)arg, on ? SIGCONT : SIGSTOP);
+}
+
+TEST_F_TIMEOUT(quiet, needed_by_the_cpu, 120)
+{
+	int *running = alloc_shared(sizeof(*running)), status;
+	pid_t peer;
+
+	if (!variant->isolated)
+		SKIP(return, "nothing is told without isolation");
+	ASSERT_NE(NULL, running);
+	peer = fork();
+	if (!peer) {
+		die_with_parent();
+		if (pin_to(self->run.cpu))
+			_exit(1);
+		spinner_store(running, 1);
+		for (;;)
+			;
+	}
+	ASSERT_LT(0, peer);
+	ASSERT_EQ(0, wait_for(running, 1, SPINNER_MS));
+	ASSERT_EQ(0, peer_on(&peer, false));
+	ASSERT_EQ(peer, waitpid(peer, &status, WUNTRACED));
+	EXPECT_EQ(TIMES, rounds_told(&self->run, peer_on, &peer, self->actions,
+				     ISOL_LEFT_TICK_SCHED));
+	end_child(&peer);
+}
+
+/* An event with a frequency is a matter of all CPUs, although it does not count. */
+static int event_on(void *arg, bool on)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_freq = 1000,
+		.freq = 1,
+		.disabled = 1,
+	};
+	int *fd = arg;
+
+	if (!on)
+		return close(*fd);
+	*fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	return *fd < 0 ? -1 : 0;
+}
+
+TEST_F_TIMEOUT(quiet, needed_by_all, 60)
+{
+	int fd;
+
+	if (!variant->isolated)
+		SKIP(return, "nothing is told without isolation");
+	if (event_on(&fd, true))
+		SKIP(return, "needs CONFIG_PERF_EVENTS");
+	ASSERT_EQ(0, event_on(&fd, false));
+	EXPECT_EQ(TIMES, rounds_told(&self->run, event_on, &fd, self->actions,
+				     ISOL_LEFT_TICK_PERF_EVENTS));
 }
 
 /* What the last return left is not what this one leaves. */

@@ -142,27 +142,6 @@ static void spinner(void *arg)
 	}
 }
 
-/*
- * Sleeps, but not deeply: the periodic update is driven by deferrable timers, which do
- * not wake a CPU up from idle, and one of them is on any of the housekeeping CPUs.
- */
-static void doze_ms(int ms)
-{
-	int cpu = 0;
-
-	for (; ms > 0; ms -= 10) {
-		do {
-			cpu++;
-		} while (cpu_is_nohz_full(cpu));
-		if (pin_to(cpu)) {
-			cpu = 0;
-			pin_to(cpu);
-		}
-		sleep_ms(10);
-	}
-	pin_to(0);
-}
-
 static int read_spinner_noise(const struct shared *shared, struct noise *noise)
 {
 	return read_noise(shared->cpu, shared->spinner.pid, noise);
@@ -482,14 +461,17 @@ static int housekeeping_cpu(void)
 	return -1;
 }
 
-/* In how many rounds the thread itself, on @cpu, sees all pages that it has. Or -1. */
-static int exact_on(int cpu)
+/*
+ * In how many rounds the thread itself, on @cpu and with @actions, sees all pages that it
+ * has. Or -1.
+ */
+static int exact_on(int cpu, int actions)
 {
 	char *fresh = map_fresh(ROUNDS * 4096);
 	int exact = 0;
 
 	/* The first call has its own faults. */
-	if (!fresh || pin_to(cpu) || isol_quiesce(ISOL_F_QUIESCE_VMSTAT_SYNC) || anon_pages() < 0)
+	if (!fresh || pin_to(cpu) || isol_quiesce(actions) || anon_pages() < 0)
 		return -1;
 	for (int i = 0; i < ROUNDS; i++) {
 		long before = anon_pages();
@@ -515,13 +497,41 @@ TEST_F(vmstat, no_effect_on_a_housekeeping_cpu)
 		SKIP(return, "needs a CPU that is neither nohz_full nor isolated");
 	/* The pages are to fault. */
 	ASSERT_EQ(0, munlockall());
-	exact = exact_on(self->cpu);
+	exact = exact_on(self->cpu, ISOL_F_QUIESCE_VMSTAT_SYNC);
 	TH_LOG("CPU %d: right in %d of %d rounds", self->cpu, exact, ROUNDS);
 	EXPECT_LE(ROUNDS - RARE, exact);
-	exact = exact_on(cpu);
+	exact = exact_on(cpu, ISOL_F_QUIESCE_VMSTAT_SYNC);
 	TH_LOG("CPU %d: right in %d of %d rounds", cpu, exact, ROUNDS);
 	EXPECT_LE(0, exact);
 	EXPECT_GE(RARE, exact);
+}
+
+/* A CPU that is in no scheduling domain, but not nohz_full, -1 if there is none. */
+static int domainless_cpu(void)
+{
+	for (int cpu = 1; cpu < CPU_SETSIZE; cpu++) {
+		if (cpu_is_in(cpu, ISOLATED_CPUS) && !cpu_is_nohz_full(cpu))
+			return cpu;
+	}
+	return -1;
+}
+
+/* The periodic update leaves such a CPU alone as well, so that the action acts on it. */
+TEST(effect_outside_of_scheduling_domains)
+{
+	int cpu = domainless_cpu(), exact;
+
+	if (!isol_present())
+		SKIP(return, NO_ISOLATION);
+	if (cpu < 0)
+		SKIP(return, "needs a CPU of isolcpus= that is not nohz_full");
+	exact = exact_on(cpu, 0);
+	TH_LOG("CPU %d, not isolated: right in %d of %d rounds", cpu, exact, ROUNDS);
+	EXPECT_LE(0, exact);
+	EXPECT_GE(RARE, exact);
+	exact = exact_on(cpu, ISOL_F_QUIESCE_VMSTAT_SYNC);
+	TH_LOG("CPU %d: right in %d of %d rounds", cpu, exact, ROUNDS);
+	EXPECT_LE(ROUNDS - RARE, exact);
 }
 
 TEST_HARNESS_MAIN

@@ -59,5 +59,5 @@ mutant_build() { "$TOP/scripts/build" "$1" bzImage "${@:2}"; }
 
 # mutant_run NAME MUTANT - the tests that are to see it, on $KERNEL.
 mutant_run() {
-	RUN=$(mutant_says "$2" Run | tr ' ' +) APPEND=$(mutant_says "$2" Append) TIMEOUT=200 guest "$1"
+	RUN=$(mutant_says "$2" Run | tr ' ' +) APPEND=$(mutant_says "$2" Append) ISOL=$(mutant_says "$2" Isol) TIMEOUT=400 guest "$1"
 }
