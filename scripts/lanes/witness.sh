@@ -4,8 +4,9 @@
 # by a plugin of QEMU (scripts/witness/text.c): no CPU executes text that was changed
 # without having serialized, and the hook serializes as often as the guest says. Then
 # with parts of the series left out (MUTANTS=), where it must find some that do.
+. "$TOP/scripts/lanes/mutants.sh"
 lane_witness() {
-	local p m n name mutants run plugin image=$BUILD/mutant.bzImage map=$BUILD/mutant.map
+	local p m n name mutants plugin image=$BUILD/mutant.bzImage map=$BUILD/mutant.map
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	plugin=$("$TOP/scripts/witness/build") || { bad "build the plugin"; return; }
 	kernel series || return
@@ -35,7 +36,7 @@ lane_witness() {
 	expect "witness: tracing, kprobes, BPF, modules, static keys, $(seen "$name"): nothing that was missed" \
 		"$(found "$name"):$(grep -c '^noise .* times=' "$LOGS/guest-$name.log")" = 0:0:0:7
 
-	mutants=${MUTANTS-text-no-sync text-no-check text-any-defers text-nmi-ignores}
+	mutants=${MUTANTS-$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- *.patch | sed 's/\.patch$//')}
 	[ -n "$mutants" ] || return 0
 	# Whatever happens, the tree is left as it was.
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
@@ -44,20 +45,24 @@ lane_witness() {
 		if "$TOP/scripts/build" series; then
 			cp "$(obj_of series)/arch/x86/boot/bzImage" "$image"
 			cp "$(obj_of series)/System.map" "$map"
-			name=witness-mutant-$m
-			run=$(sed -n 's/^# Run: //p' "$TOP/scripts/mutants/$m.patch" | tr ' ' +)
-			if KERNEL=$image RUN=$run APPEND=pti=off watched "$name" "$map"; then
-				# The control of tlb_defer_test is none of the mutant's.
-				n=$(field "$name" "tlb_defer control " stale)
-				expect "witness: control, with $m, $(seen "$name"): $(found "$name") missed, other bytes, first bytes without INT3" \
-					"$(found "$name" | awk -F: '{ print $1 + $2 + $3 }')" -gt "${n:-0}"
-			fi
+			watched_mutant "$m" "$image" "$map"
 		else
 			bad "build $m"
 		fi
 		"$TOP/scripts/mutate" -R
 	done
 	"$TOP/scripts/build" series || bad "build series"
+}
+
+# watched_mutant MUTANT IMAGE MAP - whether it is found what the mutant says.
+watched_mutant() {
+	local name=witness-mutant-$1 kind n=0
+	kind=$(mutant_says "$1" Witness)
+	KERNEL=$2 RUN=$(mutant_says "$1" Run | tr ' ' +) APPEND=$(mutant_says "$1" Append) watched "$name" "$3" || return
+	# The control of the test itself is none of the mutant's.
+	[ "$kind" != missed ] || n=$(field "$name" "tlb_defer control " stale)
+	expect "witness: control, with $1, $(seen "$name"): $(found "$name") missed, half changed, without INT3" \
+		"$(of_end "$name" "$kind")" -gt "${n:-0}"
 }
 
 # watched NAME MAP - guest, with the plugin. MAP is the System.map of its kernel.
