@@ -29,7 +29,7 @@ lane_witness() {
 	done
 
 	# Whoever else patches text.
-	kernel bench || return
+	kernel bench bzImage modules || return
 	name=witness-others
 	KERNEL=bench RUN=guest-bench APPEND="BENCH_Q=all BENCH_ROWS=tracepoint,kprobe,ftrace,schedstats,bpf,module,rseq_debug" \
 		watched "$name" "$(obj_of bench)/System.map" || return
