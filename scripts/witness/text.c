@@ -24,7 +24,10 @@
  *
  * Options: text=FIRST-END call=ADDRESS sync=ADDRESS, of the symbols _text and _etext,
  * smp_call_function_many_cond and do_sync_core, in hexadecimal, and out=FILE.
- * The text must be where it was linked (nokaslr). Modules are not watched.
+ * The text must be where it was linked (nokaslr). Modules are not watched. A CPU that
+ * translates an instruction while another one is between its first store to it and
+ * on_store() is not watched there, until the next store: nothing is reported that is
+ * not so, but this may be left out.
  */
 #include <pthread.h>
 #include <stdarg.h>
