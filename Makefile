@@ -7,7 +7,7 @@ CONFIG ?= series
 export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG PLUGIN PLUGINOUT EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: arches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
-	distclean cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text witness containerfile
+	distclean window cost-profile host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text witness containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ cost-profile: apply	## where the instructions of an isolated return go, function
 
 kunit: apply	## the KUnit tests in the debug kernel, by kunit.py
 	@scripts/test kunit
+
+window: apply	## what a CPU can execute before the hook: no patched or instrumented code is unknown
+	@scripts/test window
 
 debug: apply	## the selftests and CPU hotplug on the debug kernel
 	@scripts/test debug

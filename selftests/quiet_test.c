@@ -243,7 +243,7 @@ static void calls(void *arg)
 }
 
 /* A flush that was deferred is told after the entry that did it, not later. */
-TEST_F_TIMEOUT(quiet, flush_done, 120)
+TEST_F_TIMEOUT(quiet, flush_done, 240)
 {
 	static const char * const events[] = { "task_isolation/task_isol_tlb_defer", NULL };
 	struct trace *trace = &self->run.trace;

@@ -6,8 +6,6 @@ lane_text() {
 	local p m n log
 	kernel series || return
 	selftests || return
-	step "text: known static keys before the hook" "$TOP/scripts/in-toolchain" python3 "$TOP/scripts/window-scan.py" \
-		"$(obj_of series)/vmlinux" "$TOP/kernel-config/window.txt"
 	for p in on off; do
 		log=$LOGS/guest-text-$p.log
 		KERNEL=series RUN="text_sync_test,tlb_defer_test+-x+-n+${TEXT_ROUNDS:-500}" TIMEOUT=900 APPEND="pti=$p" guest "text-$p" || return
