@@ -4,10 +4,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CONFIG ?= series
-export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
+export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG PLUGIN PLUGINOUT EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
 .PHONY: arches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
-	distclean window where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text containerfile
+	distclean window where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text witness containerfile
 
 help:		## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ tlb: apply	## deferred TLB flushes: what is seen after them (TLB_ROUNDS= for eac
 
 text: apply	## deferred text synchronization: who is interrupted, and what is in the text before
 	@scripts/test text
+
+witness: apply	## deferred text synchronization watched from outside, and parts left out (long; MUTANTS=)
+	@scripts/test witness
 
 arches: apply	## arm64 and riscv64 built and tested, other architectures compiled (long)
 	@scripts/test arches
