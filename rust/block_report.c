@@ -71,9 +71,12 @@ static int task_isol_claims_show(struct seq_file *m, void *unused)
 		owner = rcu_dereference(ic->owner);
 		if (!owner)
 			continue;
-		seq_printf(m, "%d %d %s %#x %d %d %d\n", cpu, task_pid_nr(owner), owner->comm,
-			   READ_ONCE(ic->classes), atomic_read(&ic->refused),
-			   atomic_read(&ic->passed), task_isol_in_force(owner, cpu));
+		seq_printf(m, "%d %d ", cpu, task_pid_nr(owner));
+		/* A name cannot look like a line of the list. */
+		seq_escape(m, owner->comm, "\n\\");
+		seq_printf(m, " %#x %d %d %d\n", READ_ONCE(ic->classes),
+			   atomic_read(&ic->refused), atomic_read(&ic->passed),
+			   task_isol_in_force(owner, cpu));
 	}
 	return 0;
 }

@@ -318,6 +318,14 @@ pub(crate) fn quiet_as_told(actions: Quiesce, left: Left, seen: Seen) -> bool {
     unsafe { bindings::task_isol_quiet_as_told(actions.bits(), left.bits(), seen.bits()) }
 }
 
+/// What keeps the tick, or interrupts, and `tick_sched_pending()` does not see, one bit
+/// for each.
+#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+pub(crate) fn pending_unseen() -> c_uint {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::task_isol_pending_unseen() }
+}
+
 /// Translates the reasons of `tick_nohz_full_quiesce()`.
 #[cfg(CONFIG_NO_HZ_FULL)]
 #[cold]
@@ -477,7 +485,8 @@ pub unsafe extern "C" fn task_isol_quiesce(
 /// Called as `task_isol_quiesce()`.
 ///
 /// Returns whether there was something nevertheless. `vmstat_work` does not count, as
-/// another CPU may have queued it meanwhile.
+/// another CPU may have queued it meanwhile. The caller looks whether it was pending
+/// before.
 ///
 /// # Safety
 ///

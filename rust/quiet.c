@@ -120,12 +120,54 @@ static noinline bool ticking_here(u32 actions, u32 left, u32 unused)
 	return is_quiet_ticking(actions, left, 0, on_this_cpu);
 }
 
-static __always_inline bool is_quiet_here(void)
+/* Whether a run would find nothing to do and leave @left. */
+static __always_inline bool is_quiet_here(u32 left)
 {
-	const struct task_isol *isol = &current->isol;
-
-	return is_quiet(isol->uret, isol->quiesce_left, 0, on_this_cpu, ticking_here);
+	return is_quiet(current->isol.uret, left, 0, on_this_cpu, ticking_here);
 }
+
+#ifdef CONFIG_DEBUG_ENTRY
+/* What only this CPU can change, as opposed to the tick dependencies. */
+#define LEFT_BY_THIS_CPU	(ISOL_LEFT_SOFTIRQ | ISOL_LEFT_TICK_ALWAYS | \
+				 ISOL_LEFT_TIMER | ISOL_LEFT_HRTIMER | ISOL_LEFT_GAVE_UP)
+
+/* Whether vmstat_quiesce_cpu() is to do something on this CPU. */
+static bool syncs_vmstat(void)
+{
+	int cpu = smp_processor_id();
+
+	return (current->isol.uret & ISOL_F_QUIESCE_VMSTAT_SYNC) &&
+	       (tick_nohz_full_cpu(cpu) || cpu_is_isolated(cpu));
+}
+
+/* As is_quiet_here() for current, and warns if it is wrong: that is what a run finds. */
+static bool is_quiet_checked(void)
+{
+	struct task_isol *isol = &current->isol;
+	u32 left = isol->quiesce_left;
+	bool work = syncs_vmstat() && vmstat_work_pending();
+
+	if (!is_quiet_here(left))
+		return false;
+
+	/*
+	 * A run does not tell this: the work that it cancels may have been queued after
+	 * the look. The CPU may just become isolated, or cease to be.
+	 */
+	WARN_ONCE(work && syncs_vmstat(), "task isolation: return with vmstat work pending\n");
+
+	if (!task_isol_recheck(isol))
+		return is_quiet_here(isol->quiesce_left);
+
+	/*
+	 * If the run found a tick dependency that another CPU has just set, that is seen
+	 * by a second look as well, unless that CPU has cleared it again.
+	 */
+	WARN_ONCE(is_quiet_here(left) && !(isol->quiesce_left & ~LEFT_BY_THIS_CPU),
+		  "task isolation: return was not quiet\n");
+	return false;
+}
+#endif
 
 /**
  * task_isol_quiet - Whether a return to user mode has nothing to settle
@@ -142,16 +184,10 @@ bool task_isol_quiet(void)
 	lockdep_assert_irqs_disabled();
 
 #ifdef CONFIG_DEBUG_ENTRY
-	/*
-	 * See what the policy finds. If it found a tick dependency that another
-	 * CPU has just set, it is seen here as well now.
-	 */
-	if (is_quiet_here() && task_isol_recheck(&current->isol)) {
-		WARN_ONCE(is_quiet_here(), "task isolation: return was not quiet\n");
-		return false;
-	}
+	return is_quiet_checked();
+#else
+	return is_quiet_here(current->isol.quiesce_left);
 #endif
-	return is_quiet_here();
 }
 
 #ifdef CONFIG_TASK_ISOLATION_KUNIT_TEST
@@ -170,4 +206,77 @@ bool task_isol_quiet_as_told(u32 actions, u32 left, u32 seen)
 {
 	return is_quiet(actions, left, seen, as_told, ticking_as_told);
 }
+
+#ifdef CONFIG_NO_HZ_FULL
+/* All dependencies that there are. */
+#define KNOWN_DEPS	(2UL * BIT(TICK_DEP_BIT_MAX) - 1)
+
+/*
+ * Has each of what keeps the tick, or interrupts, be the case on this CPU, one after the
+ * other, with interrupts off. Returns a bit for each that tick_sched_pending() misses.
+ */
+unsigned int task_isol_pending_unseen(void)
+{
+	/* Neither a dependency nor a softirq that there is, and in as few bits as these have. */
+	const unsigned int dep = BIT(15);
+	struct clock_event_device *dev;
+	struct tick_sched ts = { };
+	unsigned int unseen = 0;
+	unsigned int softirqs;
+	ktime_t event;
+
+	guard(irqsave)();
+	dev = __this_cpu_read(tick_cpu_device.evtdev);
+	event = dev->next_event;
+	softirqs = local_softirq_pending();
+	dev->next_event = KTIME_MAX;
+	set_softirq_pending(0);
+
+	/* The control: none of these. Others may have a reason to keep the tick. */
+	if (tick_sched_pending(&ts) & ~KNOWN_DEPS)
+		unseen |= BIT(0);
+
+	atomic_or(dep, &tick_dep_mask);
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(1);
+	atomic_andnot(dep, &tick_dep_mask);
+
+	atomic_or(dep, &ts.tick_dep_mask);
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(2);
+	atomic_andnot(dep, &ts.tick_dep_mask);
+
+	atomic_or(dep, &current->tick_dep_mask);
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(3);
+	atomic_andnot(dep, &current->tick_dep_mask);
+
+	atomic_or(dep, &current->signal->tick_dep_mask);
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(4);
+	atomic_andnot(dep, &current->signal->tick_dep_mask);
+
+	set_softirq_pending(dep);
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(5);
+	set_softirq_pending(0);
+
+	/* Of the time, each half of the bits alone. */
+	dev->next_event = KTIME_MAX ^ dep;
+	if (!(tick_sched_pending(&ts) & dep))
+		unseen |= BIT(6);
+	dev->next_event = KTIME_MAX ^ (s64)dep << 32;
+	if (!(tick_sched_pending(&ts) & ~KNOWN_DEPS))
+		unseen |= BIT(7);
+
+	set_softirq_pending(softirqs);
+	dev->next_event = event;
+	return unseen;
+}
+#else
+unsigned int task_isol_pending_unseen(void)
+{
+	return 0;
+}
+#endif
 #endif

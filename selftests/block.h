@@ -109,14 +109,13 @@ static inline void state_clocksource(int cpu __maybe_unused, char *buf, size_t s
 	state_of(CLOCKSOURCE "/current_clocksource", buf, size);
 }
 
-/* Of user mode only, which an unprivileged thread may count. */
-static inline int perf_open_user(int type, int config, pid_t pid, int cpu)
+static inline int perf_open_mode(int type, int config, pid_t pid, int cpu, bool user)
 {
 	struct perf_event_attr attr = {
 		.size		= sizeof(attr),
 		.type		= type,
 		.config		= config,
-		.exclude_kernel	= 1,
+		.exclude_kernel	= user,
 	};
 	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, 0);
 
@@ -125,14 +124,13 @@ static inline int perf_open_user(int type, int config, pid_t pid, int cpu)
 
 static inline int perf_open(int type, int config, pid_t pid, int cpu)
 {
-	struct perf_event_attr attr = {
-		.size	= sizeof(attr),
-		.type	= type,
-		.config	= config,
-	};
-	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, 0);
+	return perf_open_mode(type, config, pid, cpu, false);
+}
 
-	return fd < 0 ? -errno : fd;
+/* Of user mode only, which an unprivileged thread may count. */
+static inline int perf_open_user(int type, int config, pid_t pid, int cpu)
+{
+	return perf_open_mode(type, config, pid, cpu, true);
 }
 
 static inline int run_perf(int cpu)
@@ -316,6 +314,20 @@ static inline void state_schedstats(int cpu __maybe_unused, char *buf, size_t si
 	state_of(SCHEDSTATS, buf, size);
 }
 
+#define MUX_INTERVAL	"/sys/bus/event_source/devices/software/perf_event_mux_interval_ms"
+
+static inline int run_mux_interval(int cpu __maybe_unused)
+{
+	long now = read_number(MUX_INTERVAL);
+
+	return now < 0 ? -ENOENT : write_number(MUX_INTERVAL, now == 4 ? 5 : 4);
+}
+
+static inline void state_mux_interval(int cpu __maybe_unused, char *buf, size_t size)
+{
+	state_of(MUX_INTERVAL, buf, size);
+}
+
 /* Each is done twice: there and back. */
 static const struct operation operations[] = {
 	{ .name = "hotplug", .class = ISOL_BLOCK_HOTPLUG,
@@ -344,6 +356,8 @@ static const struct operation operations[] = {
 	  .run = run_overcommit, .state = state_overcommit },
 	{ .name = "schedstats", .class = ISOL_BLOCK_KNOB,
 	  .run = run_schedstats, .state = state_schedstats },
+	{ .name = "mux_interval", .class = ISOL_BLOCK_KNOB,
+	  .run = run_mux_interval, .state = state_mux_interval },
 };
 
 #define NR_OPERATIONS	((int)ARRAY_SIZE(operations))

@@ -157,12 +157,9 @@ static struct claimant claim_cpu(int cpu, int classes, const char *helper)
 
 static int reap(struct claimant *claimant)
 {
-	int status = -1;
-
 	close(claimant->to);
 	close(claimant->from);
-	waitpid(claimant->pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+	return exit_status(claimant->pid);
 }
 
 static void end(struct claimant *claimant)
@@ -257,7 +254,6 @@ static int drop_privilege(int keep)
 TEST_F(block, needs_privilege)
 {
 	for (int keep = 0; keep < 2; keep++) {
-		int status = -1;
 		pid_t pid = fork();
 
 		if (!pid) {
@@ -266,8 +262,7 @@ TEST_F(block, needs_privilege)
 				_exit(100);
 			_exit(-isol_claim(self->classes));
 		}
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		EXPECT_EQ(keep ? 0 : EPERM, WEXITSTATUS(status));
+		EXPECT_EQ(keep ? 0 : EPERM, exit_status(pid));
 	}
 }
 
@@ -678,7 +673,6 @@ TEST_F(block, events_of_threads)
 /* An unprivileged process opens an event of @cpu, or of @pid. Returns 0 or -errno. */
 static int perf_as_nobody(pid_t pid, int cpu)
 {
-	int status = -1;
 	pid_t child = fork();
 
 	if (!child) {
@@ -689,8 +683,7 @@ static int perf_as_nobody(pid_t pid, int cpu)
 		fd = perf_open_user(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, pid, cpu);
 		_exit(fd < 0 ? -fd : 0);
 	}
-	waitpid(child, &status, 0);
-	return -WEXITSTATUS(status);
+	return -exit_status(child);
 }
 
 /* Callers that may not have an event learn nothing of claims, and are no refusal. */
@@ -950,8 +943,7 @@ TEST_F(block, waits_for_operations_under_way)
 	/* New ones are refused while it waits. */
 	sleep_ms(400);
 	EXPECT_EQ(-EBUSY, run_module(0));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(EINTR, WEXITSTATUS(status));
+	EXPECT_EQ(EINTR, exit_status(pid));
 	/* Nothing of the claim is left. */
 	EXPECT_EQ(-ENOEXEC, run_module(0));
 
@@ -984,9 +976,9 @@ TEST_F(block, does_not_wait_for_user_memory)
 
 	for (int i = 0; i < 2; i++) {
 		struct slow slow = { .call = calls[i] };
-		int status, ret;
 		pthread_t thread;
 		pid_t pid;
+		int ret;
 
 		slow.fd = perf_open(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, -1, self->cpu);
 		if (slow.fd < 0)
@@ -996,8 +988,7 @@ TEST_F(block, does_not_wait_for_user_memory)
 			SKIP(return, "no userfaultfd");
 		ASSERT_EQ(0, ret);
 		pid = claim_for_a_second(self->cpu, ISOL_BLOCK_CPU_ACCESS);
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		EXPECT_EQ(0, WEXITSTATUS(status)) {
+		EXPECT_EQ(0, exit_status(pid)) {
 			TH_LOG("call %d", i);
 		}
 		EXPECT_EQ(results[i], slow_end(&slow, thread)) {
@@ -1019,15 +1010,13 @@ static struct sock_fprog filter = { 1, accept_all };
 
 static int use_seccomp(void)
 {
-	int status = -1;
 	pid_t pid = fork();
 
 	if (!pid) {
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		_exit(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) ? errno : 0);
 	}
-	waitpid(pid, &status, 0);
-	return -WEXITSTATUS(status);
+	return -exit_status(pid);
 }
 
 static int use_socket(void)

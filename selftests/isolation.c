@@ -307,6 +307,15 @@ void end_child(pid_t *pid)
 	*pid = 0;
 }
 
+int exit_status(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
 uint64_t next_random(uint64_t *state)
 {
 	*state ^= *state << 13;

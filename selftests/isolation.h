@@ -144,6 +144,8 @@ void *alloc_shared(size_t size);
 void die_with_parent(void);
 /* Ends a child if there is one, and forgets it. */
 void end_child(pid_t *pid);
+/* Waits for a child. Its exit status, the negative signal that ended it, or -1. */
+int exit_status(pid_t pid);
 
 /* xorshift64. @state must not be 0. */
 uint64_t next_random(uint64_t *state);

@@ -51,15 +51,6 @@ static int state_now(void)
 	return STATE(isol_get(ISOL_FEATURES), isol_get(PR_ISOL_QUIESCE_CFG));
 }
 
-static int exit_status(pid_t pid)
-{
-	int status;
-
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 TEST_F(lifecycle, fork_starts_with_nothing)
 {
 	pid_t pid = fork();

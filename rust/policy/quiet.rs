@@ -213,4 +213,10 @@ mod tests {
             );
         });
     }
+
+    #[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+    #[test]
+    fn all_that_keeps_the_tick_is_seen() {
+        assert_eq!(crate::ffi::pending_unseen(), 0);
+    }
 }
