@@ -59,7 +59,6 @@ static_assert!(Work::LRU.bits() == bindings::TASK_ISOL_WORK_LRU);
 #[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
 const _: () = {
     use bindings::*;
-
     assert!(Seen::TRACED.bits() == task_isol_seen_TASK_ISOL_SEEN_TRACED);
     assert!(Seen::STOPPED.bits() == task_isol_seen_TASK_ISOL_SEEN_STOPPED);
     assert!(Seen::TICK_PENDING.bits() == task_isol_seen_TASK_ISOL_SEEN_TICK_PENDING);
@@ -318,8 +317,7 @@ pub(crate) fn quiet_as_told(actions: Quiesce, left: Left, seen: Seen) -> bool {
     unsafe { bindings::task_isol_quiet_as_told(actions.bits(), left.bits(), seen.bits()) }
 }
 
-/// What keeps the tick, or interrupts, and `tick_sched_pending()` does not see, one bit
-/// for each.
+/// What keeps the tick, or interrupts, and `tick_sched_pending()` does not see, a bit each.
 #[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
 pub(crate) fn pending_unseen() -> c_uint {
     // SAFETY: Always safe to call.
@@ -427,9 +425,7 @@ pub unsafe extern "C" fn task_isol_prctl(
 /// Clears the state of the calling thread, which has some.
 ///
 /// Called in task context with interrupts on, when a thread exits and when it
-/// gains privilege by `execve()`.
-///
-/// * `reason`: For the tracepoint.
+/// gains privilege by `execve()`. `reason` is for the tracepoint.
 ///
 /// # Safety
 ///
@@ -480,13 +476,10 @@ pub unsafe extern "C" fn task_isol_quiesce(
     outcome.work.bits()
 }
 
-/// Runs the configured actions after `task_isol_quiet()` found nothing to settle.
+/// As `task_isol_quiesce()`, after `task_isol_quiet()` found nothing to settle.
 ///
-/// Called as `task_isol_quiesce()`.
-///
-/// Returns whether there was something nevertheless. `vmstat_work` does not count, as
-/// another CPU may have queued it meanwhile. The caller looks whether it was pending
-/// before.
+/// Returns whether there was something, but for `vmstat_work`, which another CPU may
+/// have queued meanwhile.
 ///
 /// # Safety
 ///
@@ -494,14 +487,12 @@ pub unsafe extern "C" fn task_isol_quiesce(
 #[cfg(CONFIG_DEBUG_ENTRY)]
 #[export]
 pub unsafe extern "C" fn task_isol_recheck(isol: *mut bindings::task_isol) -> bool {
-    // SAFETY: The caller guarantees that interrupts are off. They stay so until
-    // this function returns.
+    // SAFETY: As in `task_isol_quiesce()`.
     let irqs = unsafe { LocalInterruptDisabled::assume_disabled() };
-    // SAFETY: The caller guarantees that it is the state of the calling thread.
+    // SAFETY: As in `task_isol_quiesce()`.
     let mut current = unsafe { Current::from_raw(isol) };
     let state = current.load();
     let outcome = quiesce::run(state, 0, YIELD_PAUSE, &mut ThisCpu(irqs));
-
     current.record(state.record(outcome.left, outcome.pause));
     outcome.left != state.left()
         || !outcome.work.is_empty()

@@ -20,7 +20,7 @@
 #define EMPTY_RAMDISK	RAMDISK ", empty, see CONFIG_BLK_DEV_RAM and CONFIG_MINIX_FS"
 #define MNT		"/tmp/isolation-lru"
 #define FUNCTION	"function=lru_add_drain_per_cpu"
-#define ROUNDS		50
+#define ROUNDS		20
 #define STACK_SIZE	65536
 /* Of the file system on the RAM disk. They have BLOCK_SIZE bytes. */
 #define NR_BLOCKS	64
