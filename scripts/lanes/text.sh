@@ -20,4 +20,8 @@ lane_text() {
 		expect "text: each of 16 ways into the kernel serializes, $n times deferred (pti=$p)" \
 			"$(grep -cE '^tlb_defer .* stale=0 bad_word=0 ' "$log"):$(grep -c '^not ok ' "$log")" = 16:0
 	done
+	log=$LOGS/guest-text-switched-off.log
+	KERNEL=series RUN="text_sync_test,tlb_defer_test+-n+20+-r+syscall" APPEND="pti=off text_defer=off" guest text-switched-off || return
+	expect "text: text_defer=off turns it off, and leaves TLB flushes deferred" \
+		"$(grep -c 'SKIP.*the kernel does not defer text synchronization' "$log"):$(grep -c '^ok .*syscall' "$log"):$(grep -c '^not ok ' "$log")" = 1:1:0
 }

@@ -25,7 +25,7 @@ VERDICTS = {
     "module": ("refused", "page attributes of its text and data"),
     "bpf": ("configuration", "page attributes of a new pack of programs: keep one program loaded"),
     "ftrace": ("refused", "text patching is deferred; page attributes of the trampoline"),
-    "kprobe": ("refused", "text patching is deferred; page attributes of a page for instructions"),
+    "kprobe": ("refused", "text patching is deferred; page attributes of the trampoline (a kprobe at the entry of a function is one of ftrace)"),
     "tracepoint": ("deferred", "text patching"),
     "schedstats": ("deferred", "text patching"),
     "rseq_debug": ("refused", "patches text on the way into the kernel, which is never deferred"),
