@@ -446,20 +446,57 @@ static const char *kprobe_prepare(void)
 	return needs(TRACING "/kprobe_events", "needs CONFIG_KPROBE_EVENTS");
 }
 
-static int kprobe_once(void)
-{
-	int ret = write_file(TRACING "/kprobe_events", "p:isolation/noise __x64_sys_getppid");
+#define KPROBE	"p:isolation/noise __x64_sys_getppid+%d"
 
+/* With @ms to let the kernel change the probe into a jump, and back. */
+static int kprobe_at(int offset, int ms)
+{
+	char probe[64];
+	int ret;
+
+	snprintf(probe, sizeof(probe), KPROBE, offset);
+	ret = write_file(TRACING "/kprobe_events", probe);
 	if (!ret)
 		ret = write_file(TRACING "/events/isolation/noise/enable", "1");
+	usleep(ms * 1000);
 	for (int i = 0; i < 10 && !ret; i++)
 		syscall(SYS_getppid);
 	if (!ret) {
 		count(value_of(TRACING "/kprobe_profile", "  noise"));
 		ret = write_file(TRACING "/events/isolation/noise/enable", "0");
 	}
+	usleep(ms * 1000);
 	write_file(TRACING "/kprobe_events", "-:isolation/noise");
 	return ret;
+}
+
+/* At the entry of a function, where ftrace does it. */
+static int kprobe_once(void)
+{
+	return kprobe_at(0, 0);
+}
+
+static int kprobe_offset;
+
+/* The first instruction that is not ftrace's: the kernel refuses what is none. */
+static const char *kprobe_text_prepare(void)
+{
+	const char *reason = kprobe_prepare();
+	char probe[64];
+
+	for (kprobe_offset = 5; !reason && kprobe_offset < 32; kprobe_offset++) {
+		snprintf(probe, sizeof(probe), KPROBE, kprobe_offset);
+		if (!write_file(TRACING "/kprobe_events", probe)) {
+			write_file(TRACING "/kprobe_events", "-:isolation/noise");
+			return NULL;
+		}
+	}
+	return reason ?: "found no instruction for a kprobe";
+}
+
+static int kprobe_text_once(void)
+{
+	return kprobe_at(kprobe_offset, 150);
 }
 
 static const char *tracepoint_prepare(void)
@@ -999,8 +1036,10 @@ const struct load loads[] = {
 	  .once = bpf_once, .moved = moved_count },
 	{ "ftrace", "function tracer on and off", 5, ftrace_prepare, ftrace_finish,
 	  .once = ftrace_once, .moved = moved_count, .class = ISOL_BLOCK_TRACE },
-	{ "kprobe", "a kprobe on and off", 5, kprobe_prepare,
+	{ "kprobe", "a kprobe on and off, by ftrace", 5, kprobe_prepare,
 	  .once = kprobe_once, .moved = moved_count, .class = ISOL_BLOCK_TRACE },
+	{ "kprobe_text", "a kprobe on and off, by INT3 and by a jump", 5, kprobe_text_prepare,
+	  .once = kprobe_text_once, .moved = moved_count, .class = ISOL_BLOCK_TRACE },
 	{ "tracepoint", "a tracepoint on and off (static key)", 20, tracepoint_prepare,
 	  .once = tracepoint_once, .moved = traced, .class = ISOL_BLOCK_TRACE },
 	{ "schedstats", "kernel.sched_schedstats 1, 0 (static key)", 20, schedstats_prepare,

@@ -31,10 +31,10 @@ lane_witness() {
 	# Whoever else patches text.
 	kernel bench bzImage modules || return
 	name=witness-others
-	KERNEL=bench RUN=guest-bench APPEND="BENCH_Q=all BENCH_ROWS=tracepoint,kprobe,ftrace,schedstats,bpf,module,rseq_debug" \
+	KERNEL=bench RUN=guest-bench APPEND="BENCH_Q=all BENCH_ROWS=tracepoint,kprobe,kprobe_text,ftrace,schedstats,bpf,module,rseq_debug" \
 		watched "$name" "$(obj_of bench)/System.map" || return
 	expect "witness: tracing, kprobes, BPF, modules, static keys, $(seen "$name"): nothing that was missed" \
-		"$(found "$name"):$(grep -c '^noise .* times=' "$LOGS/guest-$name.log")" = 0:0:0:7
+		"$(found "$name"):$(grep -c '^noise .* times=' "$LOGS/guest-$name.log")" = 0:0:0:8
 
 	mutants=${MUTANTS-$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- *.patch | sed 's/\.patch$//')}
 	[ -n "$mutants" ] || return 0

@@ -26,6 +26,7 @@ VERDICTS = {
     "bpf": ("configuration", "page attributes of a new pack of programs: keep one program loaded"),
     "ftrace": ("refused", "text patching is deferred; page attributes of the trampoline"),
     "kprobe": ("refused", "text patching is deferred; page attributes of the trampoline (a kprobe at the entry of a function is one of ftrace)"),
+    "kprobe_text": ("deferred", "text patching, of the probe and of the jump"),
     "tracepoint": ("deferred", "text patching"),
     "schedstats": ("deferred", "text patching"),
     "rseq_debug": ("refused", "patches text on the way into the kernel, which is never deferred"),
@@ -58,7 +59,7 @@ VERDICTS = {
 PLACEMENT = ("compact_memory",)
 
 # These test nothing where stock is not interrupted.
-CONTROLLED = ("stat_refresh", "overcommit", "tracepoint", "schedstats", "slab_shrink", "mount", "own_memory",
+CONTROLLED = ("stat_refresh", "overcommit", "kprobe_text", "tracepoint", "schedstats", "slab_shrink", "mount", "own_memory",
               "memfd_seal", "fadvise", "collapse", "move_pages", "cache_destroy")
 
 # These are told by function as well: the numbers alone do not say what they are of.
