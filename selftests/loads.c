@@ -402,11 +402,16 @@ static int bpf_once(void)
 	return ret ? ret : errno_unless(info.jited_prog_len);
 }
 
-static const char *ftrace_prepare(void)
+static void tracing_prepare(void)
 {
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
 	/* The buffer grows to its size when it is used first, by a work item on each CPU. */
 	write_file(TRACING "/buffer_size_kb", "1024");
+}
+
+static const char *ftrace_prepare(void)
+{
+	tracing_prepare();
 	return needs(TRACING "/set_ftrace_filter", "needs CONFIG_FUNCTION_TRACER");
 }
 
@@ -442,7 +447,7 @@ static void ftrace_finish(void)
 
 static const char *kprobe_prepare(void)
 {
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	tracing_prepare();
 	return needs(TRACING "/kprobe_events", "needs CONFIG_KPROBE_EVENTS");
 }
 
@@ -501,7 +506,7 @@ static int kprobe_text_once(void)
 
 static const char *tracepoint_prepare(void)
 {
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	tracing_prepare();
 	return needs(TRACING "/events/raw_syscalls/sys_enter", "needs CONFIG_FTRACE");
 }
 
