@@ -36,6 +36,16 @@ lane_witness() {
 	expect "witness: tracing, kprobes, BPF, modules, static keys, $(seen "$name"): nothing that was missed" \
 		"$(found "$name"):$(grep -c '^noise .* times=' "$LOGS/guest-$name.log")" = 0:0:0:8
 
+	# Pages whose permissions change: no stale mapping can be written to afterwards.
+	step "witness: the module for stale mappings" "$TOP/scripts/test-modules/build" bench || return
+	KERNEL=bench RUN=guest-alias guest witness-alias || return
+	expect "witness: control, a mapping that is gone can be written to until something is flushed" \
+		"$(grep -c '^alias none mapped=1 unmapped=1 changed=1$' "$LOGS/guest-witness-alias.log")" -eq 1
+	for n in vmap direct nothing; do
+		expect "witness: and not behind set_memory_*(), $n" \
+			"$(grep -c "^alias $n mapped=1 unmapped=1 changed=0\$" "$LOGS/guest-witness-alias.log")" -eq 1
+	done
+
 	mutants=${MUTANTS-$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- *.patch | sed 's/\.patch$//')}
 	[ -n "$mutants" ] || return 0
 	# Whatever happens, the tree is left as it was.
