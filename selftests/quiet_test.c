@@ -634,13 +634,16 @@ TEST_F_TIMEOUT(quiet, needed_by_the_cpu, 120)
 	end_child(&peer);
 }
 
-/* An event with a frequency is a matter of all CPUs, although it does not count. */
+/*
+ * An event with a frequency is a matter of all CPUs, although it does not count. That of a
+ * clock would be made a period.
+ */
 static int event_on(void *arg, bool on)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
 		.sample_freq = 1000,
 		.freq = 1,
 		.disabled = 1,
