@@ -241,6 +241,7 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 {
 	bool tell = want_trace();
 	long interrupted = 0;
+	int again = 0;
 	pid_t pid;
 
 	memset(shared, 0, sizeof(*shared));
@@ -250,6 +251,7 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 	ASSERT_EQ(0, pin_to(cpu));
 	for (int i = 0; i < rounds; i++) {
 		double begin, end;
+		bool announced;
 		char *text;
 		int n;
 
@@ -261,18 +263,26 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 			sleep_ms(i % 5);
 			ret = isol_enable(ISOL_F_QUIESCE_ON_URET | ISOL_F_BLOCK_INTERRUPTORS);
 			ASSERT_EQ(0, ret);
-			EXPECT_EQ(0, wait_until_quiet(ms));
 		}
 		trace_on(trace, true);
+		if (classes)
+			EXPECT_EQ(0, wait_until_quiet(ms));
 		/* An interrupt that was sent to the last call may be on its way. */
 		spin_ticks(2 * ms);
 		begin = ticks() * TRACE_SCALE;
 		spin_ticks(SPIN_MS * ms);
 		end = ticks() * TRACE_SCALE;
+		/* The last call before may have been met, too. Then its return said so. */
+		announced = classes && isol_get(PR_ISOL_QUIESCE_LEFT);
 		/* While it is read, more would come. */
 		trace_on(trace, false);
 		text = recorded(pipe, cpu);
 		ASSERT_NE(NULL, text);
+		if (announced) {
+			ASSERT_GE(rounds / 10, ++again);
+			i--;
+			continue;
+		}
 		n = count_interrupts(text, cpu, begin, end, classes);
 		interrupted += n;
 		if (classes && n)
@@ -283,6 +293,8 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		if (classes && i % 500 == 499)
 			ksft_print_msg("%d claims, %ld interrupts\n", i + 1, interrupted);
 	}
+	if (classes)
+		ksft_print_msg("%d rounds once more, as their return named a tick\n", again);
 	isol_enable(0);
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
 	kill(pid, SIGKILL);
