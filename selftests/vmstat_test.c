@@ -290,7 +290,12 @@ TEST_F_TIMEOUT(vmstat, shepherd, 120)
 		visits += now.switches != then.switches;
 	}
 	TH_LOG("switched away from in %d of %d steps", visits, steps);
-	EXPECT_EQ(variant->isolated ? 0 : steps, visits);
+	if (variant->isolated) {
+		/* Another task has other reasons, and comes in few of them. */
+		EXPECT_GE(1, visits);
+	} else {
+		EXPECT_EQ(steps, visits);
+	}
 }
 
 /* Work that is already pending is cancelled: the thread isolates itself late. */
