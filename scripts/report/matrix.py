@@ -59,8 +59,11 @@ VERDICTS = {
 PLACEMENT = ("compact_memory",)
 
 # These test nothing where stock is not interrupted.
-CONTROLLED = ("stat_refresh", "overcommit", "kprobe_text", "tracepoint", "schedstats", "slab_shrink", "mount", "own_memory",
-              "memfd_seal", "fadvise", "collapse", "move_pages", "cache_destroy")
+CONTROLLED = ("stat_refresh", "overcommit", "kprobe_text", "tracepoint", "schedstats", "slab_shrink", "mount",
+              "own_memory", "memfd_seal", "fadvise", "collapse", "move_pages", "cache_destroy")
+
+# What is never deferred interrupts this often each time: three times for a switch, on and off.
+AT_LEAST = {"rseq_debug": 6}
 
 # These are told by function as well: the numbers alone do not say what they are of.
 ATTRIBUTED = ("compact_memory", "mount", "cache_destroy", "kvfree_barrier")
@@ -173,6 +176,9 @@ def wrong_verdict(name, row):
     stock = [c for (_, si), c in row.items() if si == "stock" and "not_run" not in c]
     if name in CONTROLLED and not all(disturbed(c) for c in stock):
         wrong.append(f"{name} does not interrupt on stock, so it tests nothing: {[cell_text(c) for c in stock]}")
+    for (style, side), cell in row.items():
+        if side == "on" and "not_run" not in cell and cell["interrupts"] < AT_LEAST.get(name, 0) * cell["times"]:
+            wrong.append(f"{name}, {STYLES[style]}: {cell_text(cell)}, which is less than {AT_LEAST[name]} each time")
     if name in PLACEMENT and row and not any(disturbed(c) for c in row.values()):
         wrong.append(f"{name} interrupts nobody, so it tests nothing")
     if stock and name in SUBJECTS:
