@@ -46,8 +46,8 @@ lane_witness() {
 			"$(grep -c "^alias $n mapped=1 unmapped=1 changed=0\$" "$LOGS/guest-witness-alias.log")" -eq 1
 	done
 
-	mutants=${MUTANTS-$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- *.patch | sed 's/\.patch$//')}
-	[ -n "$mutants" ] || return 0
+	mutants=$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- ${MUTANTS:-*.patch} | sed 's/\.patch$//')
+	expect "witness: there are mutants to be found, $(wc -w <<< "$mutants")" -n "$mutants" || return
 	# Whatever happens, the tree is left as it was.
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
 	for m in $mutants; do
