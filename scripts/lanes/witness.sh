@@ -46,6 +46,7 @@ lane_witness() {
 			"$(grep -c "^alias $n mapped=1 unmapped=1 changed=0\$" "$LOGS/guest-witness-alias.log")" -eq 1
 	done
 
+	# shellcheck disable=SC2086 # a pattern
 	mutants=$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- ${MUTANTS:-*.patch} | sed 's/\.patch$//')
 	expect "witness: there are mutants to be found, $(wc -w <<< "$mutants")" -n "$mutants" || return
 	# Whatever happens, the tree is left as it was.
