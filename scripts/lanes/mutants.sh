@@ -4,7 +4,7 @@
 # The kernels are built in the tree of the series, one after the other. A mutant says of
 # which configuration, if it is not that of the series.
 lane_mutants() {
-	local m mutants seen unseen kernels k image=$BUILD/mutant.bzImage
+	local m mutants seen kernels k
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	selftests || return
 	# Those that only show from outside are in the lane for that.
@@ -20,29 +20,42 @@ lane_mutants() {
 		seen=$(mutant_says "$m" Seen)
 		expect "mutants: not seen without $m" "$(grep -cE "${seen:-$(mutant_says "$m" Unseen)}" "$LOGS/guest-sound-$m.log")" -eq 0
 	done
+	# shellcheck disable=SC2086 # a list of words
+	each_mutant seen_mutant $mutants
+}
+
+# seen_mutant MUTANT KERNEL - whether its tests see it, in that kernel, as it is built now.
+seen_mutant() {
+	local seen unseen image=$BUILD/mutant.bzImage
+	cp "$(obj_of "$2")/arch/x86/boot/bzImage" "$image"
+	seen=$(mutant_says "$1" Seen)
+	# The control of another one: as slow, but right.
+	unseen=$(mutant_says "$1" Unseen)
+	OBJ=$(obj_of "$2") KERNEL=$image mutant_run "mutant-$1" "$1" || return
+	if [ -n "$seen" ]; then
+		expect "mutants: $1 is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$1.log")" -ge 1
+	else
+		expect "mutants: $1 is sound" "$(grep -cE "$unseen" "$LOGS/guest-mutant-$1.log")" -eq 0
+	fi
+}
+
+# each_mutant FUNCTION MUTANT... - build each, have FUNCTION look at it, and undo it.
+each_mutant() {
+	local m k visit=$1
+	shift
 	# Whatever happens, the tree is left as it was.
 	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
-	for m in $mutants; do
+	for m; do
 		"$TOP/scripts/mutate" "$m" || { bad "mutate $m"; return; }
 		k=$(mutant_kernel "$m")
 		if mutant_build "$k"; then
-			cp "$(obj_of "$k")/arch/x86/boot/bzImage" "$image"
-			seen=$(mutant_says "$m" Seen)
-			# The control of another one: as slow, but right.
-			unseen=$(mutant_says "$m" Unseen)
-			if ! OBJ=$(obj_of "$k") KERNEL=$image mutant_run "mutant-$m" "$m"; then
-				:
-			elif [ -n "$seen" ]; then
-				expect "mutants: $m is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$m.log")" -ge 1
-			else
-				expect "mutants: $m is sound" "$(grep -cE "$unseen" "$LOGS/guest-mutant-$m.log")" -eq 0
-			fi
+			"$visit" "$m" "$k"
 		else
 			bad "build $m"
 		fi
 		"$TOP/scripts/mutate" -R
 	done
-	for k in $kernels; do mutant_build "$k" || bad "build $k"; done
+	for k in $(for m; do mutant_kernel "$m"; done | sort -u); do mutant_build "$k" || bad "build $k"; done
 }
 
 # mutant_says MUTANT FIELD

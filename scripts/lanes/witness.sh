@@ -6,7 +6,7 @@
 # with parts of the series left out (MUTANTS=), where it must find some that do.
 . "$TOP/scripts/lanes/mutants.sh"
 lane_witness() {
-	local p m n name mutants plugin image=$BUILD/mutant.bzImage map=$BUILD/mutant.map
+	local p m n name mutants plugin
 	[ -z "${KDIR:-}" ] || die "mutants are those of the series in the cache" "try: without KDIR"
 	plugin=$("$TOP/scripts/witness/build") || { bad "build the plugin"; return; }
 	kernel series || return
@@ -49,27 +49,17 @@ lane_witness() {
 	# shellcheck disable=SC2086 # a pattern
 	mutants=$(cd "$TOP/scripts/mutants" && grep -l '^# Witness: ' -- ${MUTANTS:-*.patch} | sed 's/\.patch$//')
 	expect "witness: there are mutants to be found, $(wc -w <<< "$mutants")" -n "$mutants" || return
-	# Whatever happens, the tree is left as it was.
-	trap '"$TOP/scripts/mutate" -R; [ -n "$counted" ] || echo "$passed passed, $((failed + 1)) failed"' EXIT
-	for m in $mutants; do
-		"$TOP/scripts/mutate" "$m" || { bad "mutate $m"; return; }
-		if "$TOP/scripts/build" series; then
-			cp "$(obj_of series)/arch/x86/boot/bzImage" "$image"
-			cp "$(obj_of series)/System.map" "$map"
-			watched_mutant "$m" "$image" "$map"
-		else
-			bad "build $m"
-		fi
-		"$TOP/scripts/mutate" -R
-	done
-	"$TOP/scripts/build" series || bad "build series"
+	# shellcheck disable=SC2086 # a list of words
+	each_mutant watched_mutant $mutants
 }
 
-# watched_mutant MUTANT IMAGE MAP - whether it is found what the mutant says.
+# watched_mutant MUTANT KERNEL - whether it is found what the mutant says.
 watched_mutant() {
-	local name=witness-mutant-$1 kind n=0
+	local name=witness-mutant-$1 kind n=0 image=$BUILD/mutant.bzImage map=$BUILD/mutant.map
+	cp "$(obj_of "$2")/arch/x86/boot/bzImage" "$image"
+	cp "$(obj_of "$2")/System.map" "$map"
 	kind=$(mutant_says "$1" Witness)
-	KERNEL=$2 RUN=$(mutant_says "$1" Run | tr ' ' +) APPEND=$(mutant_says "$1" Append) watched "$name" "$3" || return
+	KERNEL=$image RUN=$(mutant_says "$1" Run | tr ' ' +) APPEND=$(mutant_says "$1" Append) watched "$name" "$map" || return
 	# The control of the test itself is none of the mutant's.
 	[ "$kind" != missed ] || n=$(field "$name" "tlb_defer control " stale)
 	expect "witness: control, with $1, $(seen "$name"): $(found "$name") missed, half changed, without INT3" \
