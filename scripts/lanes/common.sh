@@ -112,11 +112,11 @@ tap() {
 	passed=$((passed + good)) failed=$((failed + poor)) skipped=$((skipped + skip))
 	printf '     %s: %d passed, %d failed, %d skipped\n' "$1" "$good" "$poor" "$skip"
 	grep -E '^# not ok' "$ktap" | sed 's/^# /FAIL /'
-	grep -E '^# ok [0-9]+.*# SKIP' "$ktap" | sed 's/^# ok [0-9]* */     skipped: /'
 	if [ "$poor" -gt 0 ]; then
 		grep -E '^# # .*(Expected|_test.c)' "$ktap" | head -n 20 | sed 's/^/     /'
 		printf '     log: build/logs/guest-%s.log\n' "$1"
 	fi
+	grep -E '^# ok [0-9]+.*# SKIP' "$ktap" | sed 's/^# ok [0-9]* */     skipped: /'
 	n=0
 	for t in $(test_programs); do
 		n=$((n + 1))
