@@ -10,6 +10,8 @@
 
 #define SPIN_MS		20
 #define ROUNDS		500
+/* Of a millisecond, until the return before a round leaves nothing. */
+#define QUIET_ROUNDS	3000
 
 /* Shared by the two sides. */
 struct shared {
@@ -217,13 +219,14 @@ static void spin_ticks(uint64_t n)
 
 /*
  * A grace period that met a system call needs the tick for a while, and a system call
- * takes long where the CPU itself has to wait for one, as in a guest.
+ * takes long where the CPU itself has to wait for one, as in a guest. The timer of the
+ * deadline server is armed for a second after another task has run, and may be once more.
  */
 static int wait_until_quiet(uint64_t ms)
 {
 	int left = 0;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < QUIET_ROUNDS; i++) {
 		spin_ticks(ms);
 		left = isol_get(PR_ISOL_QUIESCE_LEFT);
 		if (left <= 0)
