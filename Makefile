@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIG ?= series
 export SECTION TREE BASE SKIP VERSION OUT ASSISTED_BY STATEMENT ONLY KDIR KERNEL INIT RUN SMP MEM ISOL APPEND ICOUNT INTLOG PLUGIN PLUGINOUT EXECLOG EXECRANGES TIMEOUT INTO TICK_ROUNDS TICK_MS TICK_KERNELS MUTANTS ROWS KEEP FORCE FROM QUICK JOBS
 
-.PHONY: arches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
+.PHONY: arches batches claims container post post-check import bases share growth help setup fetch apply build boot check refresh test demo clean \
 	distclean window where host-test kselftest cost rt tick tlb x86 kasan mutants bench clippy bisect prefixes bloat kunit debug docs sparse distro off noise text witness containerfile
 
 help:		## this list
@@ -54,6 +54,9 @@ where: apply	## where the instructions of an isolated return go, function by fun
 
 kunit: apply	## the KUnit tests in the debug kernel, by kunit.py
 	@scripts/test kunit
+
+batches: apply	## all kinds of batches of pages on a CPU, eight isolated threads, two NUMA nodes
+	@scripts/test batches
 
 window: apply	## what a CPU can execute before the hook: no patched or instrumented code is unknown
 	@scripts/test window

@@ -157,12 +157,13 @@ bool task_isol_holds(int cpu)
  * current, frozen or moved to another CPU.
  *
  * Context: Task context, sleeps.
- * Return: 0, or -EINTR if a signal is pending.
+ * Return: 0, or -ERESTARTNOHAND if it was interrupted: EINTR if a signal handler
+ *	   runs. Task work, the freezer and a tracer are no reason to fail.
  */
 int task_isol_wait(u32 classes, int cpu)
 {
 	if (wait_event_freezable(task_isol_waiters, task_isol_drained(classes, cpu)))
-		return -EINTR;
+		return -ERESTARTNOHAND;
 	return 0;
 }
 

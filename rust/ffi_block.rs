@@ -108,7 +108,7 @@ fn policy() -> Policy {
 ///
 /// * As [`Claimant::may_claim`].
 /// * `EBUSY` if another thread has claimed the CPU.
-/// * `EINTR` if a signal is pending.
+/// * `ERESTARTNOHAND` if the wait was interrupted.
 ///
 /// Nothing has changed then.
 fn claim(state: State) -> Result<c_int> {

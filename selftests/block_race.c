@@ -10,6 +10,10 @@
 
 #define SPIN_MS		20
 #define ROUNDS		500
+/* For each operation. What earlier tests left for up to a second later is over then. */
+#define CONTROL_ROUNDS	12
+/* Interrupts, after which a failure is plain. */
+#define ENOUGH		200
 /* Of a millisecond, until the return before a round leaves nothing. */
 #define QUIET_ROUNDS	3000
 
@@ -44,6 +48,7 @@ FIXTURE(race)
 	int		cpu;
 	long		policy;
 	long		interval;
+	long		mux_interval;
 };
 
 /* Polling for machine checks is a timer of each CPU. Negative where there is none. */
@@ -70,6 +75,7 @@ FIXTURE_SETUP(race)
 		SKIP(return, "not all classes");
 	self->interval = read_number(MCE_INTERVAL);
 	write_number(MCE_INTERVAL, 0);
+	self->mux_interval = read_number(MUX_INTERVAL);
 }
 
 FIXTURE_TEARDOWN(race)
@@ -77,30 +83,45 @@ FIXTURE_TEARDOWN(race)
 	isol_enable(0);
 	write_number(POLICY, self->policy);
 	write_number(MCE_INTERVAL, self->interval);
+	write_number(MUX_INTERVAL, self->mux_interval);
 }
 
-/* Those without after-effects, which come a second later. */
+/*
+ * Those without after-effects, which come a second later. Each interrupts the CPU whatever
+ * the thread has done there. Not so overcommit: a thread that is quiesced leaves no count.
+ */
 static const char * const names[] = {
-	"clocksource", "msr", "trace_event", "overcommit", "schedstats",
+	"clocksource", "msr", "trace_event", "schedstats", "mux_interval",
 };
 
-static void interrupt(struct shared *shared, int cpu)
+static bool is_raced(int operation)
+{
+	for (int i = 0; i < (int)ARRAY_SIZE(names); i++) {
+		if (!strcmp(names[i], operations[operation].name))
+			return true;
+	}
+	return false;
+}
+
+/* Does the operations of the mask @which, in a loop with pauses of @pause ms. */
+static void interrupt(struct shared *shared, int cpu, unsigned int which, int pause)
 {
 	die_with_parent();
 	pin_to(0);
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED)) {
 		for (int i = 0; i < NR_OPERATIONS; i++) {
-			int ret = -ENOENT;
+			int ret;
 
-			for (int j = 0; j < (int)ARRAY_SIZE(names); j++) {
-				if (!strcmp(names[j], operations[i].name))
-					ret = operations[i].run(cpu);
-			}
+			if (!(which & 1 << i))
+				continue;
+			ret = operations[i].run(cpu);
 			if (!ret)
 				__atomic_fetch_add(&shared->done[i], 1, __ATOMIC_RELAXED);
 			else if (ret == -EBUSY)
 				__atomic_fetch_add(&shared->refused[i], 1, __ATOMIC_RELAXED);
 		}
+		if (pause)
+			sleep_ms(pause);
 	}
 	_exit(0);
 }
@@ -236,11 +257,12 @@ static int wait_until_quiet(uint64_t ms)
 }
 
 /*
- * Returns how often the CPU was interrupted in user mode in @rounds claims, or without
- * claims if @classes is 0.
+ * Returns how often the CPU was interrupted in user mode in @rounds, each of which is a
+ * claim if @claim is set, by the operations of the mask @which.
  */
-static long race(struct __test_metadata *_metadata, int cpu, int rounds, int classes,
-		 struct shared *shared, const struct trace *trace, int pipe, uint64_t ms)
+static long race(struct __test_metadata *_metadata, int cpu, int rounds, bool claim,
+		 unsigned int which, struct shared *shared, const struct trace *trace,
+		 int pipe, uint64_t ms)
 {
 	bool tell = want_trace();
 	long interrupted = 0;
@@ -250,7 +272,8 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 	memset(shared, 0, sizeof(*shared));
 	pid = fork();
 	if (!pid)
-		interrupt(shared, cpu);
+		/* What is not refused would fill the buffer of events without pauses. */
+		interrupt(shared, cpu, which, claim ? 0 : 1);
 	ASSERT_EQ(0, pin_to(cpu));
 	for (int i = 0; i < rounds; i++) {
 		double begin, end;
@@ -258,17 +281,17 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		char *text;
 		int n;
 
-		if (classes) {
+		isol_enable(ISOL_F_QUIESCE_ON_URET);
+		if (claim) {
 			int ret;
 
-			isol_enable(ISOL_F_QUIESCE_ON_URET);
 			/* Let some operations through. */
 			sleep_ms(i % 5);
 			ret = isol_enable(ISOL_F_QUIESCE_ON_URET | ISOL_F_BLOCK_INTERRUPTORS);
 			ASSERT_EQ(0, ret);
 		}
 		trace_on(trace, true);
-		if (classes)
+		if (claim)
 			EXPECT_EQ(0, wait_until_quiet(ms));
 		/* An interrupt that was sent to the last call may be on its way. */
 		spin_ticks(2 * ms);
@@ -276,7 +299,7 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 		spin_ticks(SPIN_MS * ms);
 		end = ticks() * TRACE_SCALE;
 		/* The last call before may have been met, too. Then its return said so. */
-		announced = classes && isol_get(PR_ISOL_QUIESCE_LEFT);
+		announced = claim && isol_get(PR_ISOL_QUIESCE_LEFT);
 		/* While it is read, more would come. */
 		trace_on(trace, false);
 		text = recorded(pipe, cpu);
@@ -286,17 +309,19 @@ static long race(struct __test_metadata *_metadata, int cpu, int rounds, int cla
 			i--;
 			continue;
 		}
-		n = count_interrupts(text, cpu, begin, end, classes);
+		n = count_interrupts(text, cpu, begin, end, claim);
 		interrupted += n;
-		if (classes && n)
+		if (claim && n)
 			ksft_print_msg("claim %d: interrupted %d times, %.9f to %.9f\n", i, n,
 				       begin, end);
-		if (classes && n && tell)
+		if (claim && n && tell)
 			printf("%s\n", text);
-		if (classes && i % 500 == 499)
+		if (claim && i % 500 == 499)
 			ksft_print_msg("%d claims, %ld interrupts\n", i + 1, interrupted);
+		if (claim)
+			ASSERT_GT(ENOUGH, interrupted);
 	}
-	if (classes)
+	if (claim)
 		ksft_print_msg("%d rounds once more, as their return named a tick\n", again);
 	isol_enable(0);
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
@@ -313,8 +338,6 @@ static void restore(int cpu)
 			operations[i].run(cpu);
 		if (operations[i].run == run_schedstats && read_number(SCHEDSTATS) == 1)
 			operations[i].run(cpu);
-		if (operations[i].run == run_overcommit && read_number(OVERCOMMIT) == 1)
-			operations[i].run(cpu);
 	}
 }
 
@@ -325,6 +348,7 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 	struct shared *shared = self->shared;
 	bool tell = want_trace();
 	struct trace trace = { };
+	unsigned int which = 0;
 	const char *reason;
 	long interrupted;
 	char path[192];
@@ -354,25 +378,45 @@ TEST_F_TIMEOUT(race, claims_against_operations, 1800)
 	ms = ticks_per_ms();
 	ASSERT_EQ(0, pin_to(self->cpu));
 	ASSERT_EQ(0, isol_set(PR_ISOL_BLOCK_CFG, isol_get(PR_ISOL_SUP_BLOCK_CFG)));
-	ASSERT_EQ(0, isol_set(PR_ISOL_QUIESCE_CFG, isol_get(PR_ISOL_SUP_QUIESCE_CFG)));
+	/* What is deferred would not be seen, refused or not. */
+	ASSERT_EQ(0, isol_set(PR_ISOL_QUIESCE_CFG, isol_get(PR_ISOL_SUP_QUIESCE_CFG) &
+			      ~(ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_DEFER_TEXT_SYNC)));
 
-	/* The control: the same operations, without claims. */
-	interrupted = race(_metadata, self->cpu, 50, 0, shared, &trace,
-			   pipe, ms);
-	ksft_print_msg("without claims: %ld interrupts\n", interrupted);
-	print_operations(shared);
-	EXPECT_LT(0, interrupted);
-	EXPECT_LT(0, sum(shared->done));
-	EXPECT_EQ(0, sum(shared->refused));
+	/* The control: the same, but for the claims, with each operation alone. */
+	for (int i = 0; i < NR_OPERATIONS; i++) {
+		if (!is_raced(i))
+			continue;
+		interrupted = race(_metadata, self->cpu, CONTROL_ROUNDS, false, 1 << i, shared,
+				   &trace, pipe, ms);
+		EXPECT_EQ(0, shared->refused[i]);
+		if (!shared->done[i]) {
+			ksft_print_msg("%s: not here\n", operations[i].name);
+			continue;
+		}
+		which |= 1 << i;
+		ksft_print_msg("%s: %ld done without claims, %ld interrupts\n",
+			       operations[i].name, shared->done[i], interrupted);
+		/* Each at least once. Some are done between two rounds. */
+		EXPECT_LE(shared->done[i] / 2, interrupted) {
+			TH_LOG("%s", operations[i].name);
+		}
+		EXPECT_LT(0, interrupted);
+	}
+	ASSERT_NE(0, which);
 
-	interrupted = race(_metadata, self->cpu, rounds, 1, shared, &trace,
-			   pipe, ms);
+	interrupted = race(_metadata, self->cpu, rounds, true, which, shared, &trace, pipe, ms);
 	ksft_print_msg("%d claims: %ld interrupts\n", rounds, interrupted);
 	print_operations(shared);
 	EXPECT_EQ(0, interrupted);
-	/* Both sides ran. */
+	/* Both sides ran, and each operation met a claim. */
 	EXPECT_LT(0, sum(shared->done));
-	EXPECT_LT(0, sum(shared->refused));
+	for (int i = 0; i < NR_OPERATIONS; i++) {
+		if (!(which & 1 << i))
+			continue;
+		EXPECT_LT(0, shared->refused[i]) {
+			TH_LOG("%s", operations[i].name);
+		}
+	}
 	restore(self->cpu);
 	close(pipe);
 	trace_stop(&trace);

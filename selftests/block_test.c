@@ -72,6 +72,23 @@ FIXTURE_TEARDOWN(block)
 	write_number(AUDIT, self->audit);
 }
 
+static int keep_capabilities(int keep)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { };
+
+	data[0].effective = data[0].permitted = keep;
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+static int drop_privilege(int keep)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1) || setresgid(65534, 65534, 65534) ||
+	    setresuid(65534, 65534, 65534))
+		return -errno;
+	return keep_capabilities(keep);
+}
+
 /* A process that claims a CPU until it is told to end, or dies. */
 struct claimant {
 	pid_t	pid;
@@ -120,8 +137,14 @@ static void serve(int from, int to, int cpu, int classes, const char *helper)
 		case 'O':
 			answer = run_perf(cpu);
 			break;
+		case 'D':
+			answer = drop_privilege(1 << CAP_SYS_NICE);
+			break;
 		case 'x':
-			execl(helper, helper, NULL);
+			/* The helper answers, and lives until the pipe ends. */
+			dup2(from, STDIN_FILENO);
+			dup2(to, STDOUT_FILENO);
+			execl(helper, helper, "hold", NULL);
 			_exit(101);
 		default:
 			_exit(0);
@@ -237,18 +260,6 @@ TEST_F(block, needs_one_cpu)
 	ASSERT_EQ(0, pin_to(self->cpu));
 	EXPECT_EQ(0, isol_enable(BLOCK));
 	EXPECT_EQ(BLOCK, isol_get(ISOL_FEATURES));
-}
-
-static int drop_privilege(int keep)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { };
-
-	data[0].effective = data[0].permitted = keep;
-	if (prctl(PR_SET_KEEPCAPS, 1) || setresgid(65534, 65534, 65534) ||
-	    setresuid(65534, 65534, 65534))
-		return -errno;
-	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
 TEST_F(block, needs_privilege)
@@ -430,11 +441,18 @@ TEST_F(block, fork_starts_with_nothing)
 
 TEST_F(block, exec_keeps_the_claim)
 {
-	struct claimant claimant = CLAIM(self->classes);
+	/* One class is left out, and must not come with the new image. */
+	struct claimant claimant = CLAIM(self->classes & ~ISOL_BLOCK_KNOB);
 
 	ASSERT_EQ(0, claimant.result);
-	EXPECT_EQ(-EPIPE, ask(&claimant, 'x'));
+	EXPECT_EQ(BLOCK, ask(&claimant, 'x'));
+	/* While the new image lives. */
+	EXPECT_EQ(-EBUSY, claimable(self->cpu, self->classes));
+	EXPECT_EQ(-EBUSY, run_perf(self->cpu));
+	EXPECT_EQ(0, run_overcommit(self->cpu));
+	EXPECT_EQ(0, run_overcommit(self->cpu));
 	EXPECT_EQ(BLOCK, reap(&claimant));
+	EXPECT_EQ(0, run_perf(self->cpu));
 }
 
 static int copy_setuid(const char *from, const char *to)
@@ -458,8 +476,7 @@ static int copy_setuid(const char *from, const char *to)
 TEST_F(block, privileged_exec_ends_the_claim)
 {
 	char dir[] = "/tmp/isolXXXXXX", path[64];
-	int status = -1;
-	pid_t pid;
+	struct claimant claimant;
 
 	mkdir("/tmp", 01777);
 	ASSERT_NE(NULL, mkdtemp(dir));
@@ -467,16 +484,15 @@ TEST_F(block, privileged_exec_ends_the_claim)
 	snprintf(path, sizeof(path), "%s/helper", dir);
 	ASSERT_EQ(0, copy_setuid(self->helper, path));
 	ASSERT_EQ(0, chmod(dir, 0755));
-	pid = fork();
-	if (!pid) {
-		pin_to(self->cpu);
-		if (drop_privilege(1 << CAP_SYS_NICE) || isol_claim(self->classes))
-			_exit(100);
-		execl(path, path, NULL);
-		_exit(101);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
+	claimant = claim_cpu(self->cpu, self->classes, path);
+	EXPECT_EQ(0, claimant.result);
+	EXPECT_EQ(0, ask(&claimant, 'D'));
+	EXPECT_EQ(-EBUSY, claimable(self->cpu, self->classes));
+	EXPECT_EQ(0, ask(&claimant, 'x'));
+	/* The new image lives: it is not its exit that ended the claim. */
+	EXPECT_EQ(0, run_perf(self->cpu));
+	EXPECT_EQ(0, claimable(self->cpu, self->classes));
+	EXPECT_EQ(0, reap(&claimant));
 	umount(dir);
 	rmdir(dir);
 }
@@ -718,6 +734,37 @@ TEST_F(block, permission_comes_first)
 	write_number(PARANOID, paranoid);
 }
 
+/* Writes to sched_schedstats as uid 0 without a capability. Returns 0 or -errno. */
+static int schedstats_without_capability(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(keep_capabilities(0) ? 100 : -run_schedstats(0));
+	return -exit_status(pid);
+}
+
+/* The mode of the file lets uid 0 write, and the handler wants CAP_SYS_ADMIN. */
+TEST_F(block, permission_of_a_handler)
+{
+	int refused = 0, passed = 0, listed;
+	struct claimant claimant;
+
+	if (run_schedstats(self->cpu) || run_schedstats(self->cpu))
+		SKIP(return, "no sched_schedstats");
+	EXPECT_EQ(-EPERM, schedstats_without_capability());
+	claimant = CLAIM(self->classes);
+	ASSERT_EQ(0, claimant.result);
+	EXPECT_EQ(-EPERM, schedstats_without_capability());
+	counts(self->cpu, &refused, &passed);
+	EXPECT_EQ(0, refused);
+	EXPECT_EQ(-EBUSY, run_schedstats(self->cpu));
+	/* Without debugfs there is no list. */
+	listed = counts(self->cpu, &refused, &passed) > 0;
+	EXPECT_EQ(listed ? 1 : 0, refused);
+	end(&claimant);
+}
+
 #define TRACING		"/sys/kernel/tracing/"
 
 /* Opening a file with O_TRUNC is a change, which write() would come too late for. */
@@ -903,25 +950,42 @@ static void ignore(int sig __maybe_unused)
 {
 }
 
-/* Claims and releases, or gives up after a second: EINTR. 100 if it kept the claim then. */
-static pid_t claim_for_a_second(int cpu, int classes)
+/*
+ * A process that claims, and exits with the error: 100 if it kept the claim then.
+ * SIGALRM has a handler, with @flags, and comes after @seconds if they are not 0.
+ */
+static pid_t fork_claim(int cpu, int classes, int flags, unsigned int seconds)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
+		struct sigaction action = { .sa_handler = ignore, .sa_flags = flags };
 		int ret;
 
-		signal(SIGALRM, ignore);
+		die_with_parent();
+		sigaction(SIGALRM, &action, NULL);
 		pin_to(cpu);
-		alarm(1);
+		alarm(seconds);
 		ret = isol_claim(classes);
 		_exit(ret && isol_get(ISOL_FEATURES) ? 100 : -ret);
 	}
 	return pid;
 }
 
+/* Until modules are refused: then a claim is counted, granted or not. */
+static bool modules_are_refused(void)
+{
+	for (int i = 0; i < 2000; i++) {
+		if (run_module(0) == -EBUSY)
+			return true;
+		sleep_ms(1);
+	}
+	return false;
+}
+
 TEST_F(block, waits_for_operations_under_way)
 {
+	static const int flags[] = { 0, SA_RESTART };
 	struct slow slow = { .call = slow_module };
 	struct claimant claimant;
 	pthread_t thread;
@@ -938,21 +1002,29 @@ TEST_F(block, waits_for_operations_under_way)
 	/* Other classes do not wait. */
 	EXPECT_EQ(0, claimable(self->cpu, ALL_CLASSES & ~ISOL_BLOCK_MODULE));
 
-	/* A signal ends the wait, with a handler and with SA_RESTART too. */
-	pid = claim_for_a_second(self->cpu, ISOL_BLOCK_MODULE);
-	/* New ones are refused while it waits. */
-	sleep_ms(400);
-	EXPECT_EQ(-EBUSY, run_module(0));
-	EXPECT_EQ(EINTR, exit_status(pid));
-	/* Nothing of the claim is left. */
+	/* A handler ends the wait, with SA_RESTART too. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		pid = fork_claim(self->cpu, ISOL_BLOCK_MODULE, flags[i], 0);
+		EXPECT_TRUE(modules_are_refused());
+		kill(pid, SIGALRM);
+		EXPECT_EQ(EINTR, exit_status(pid)) {
+			TH_LOG("SA_RESTART: %d", flags[i] == SA_RESTART);
+		}
+		/* Nothing of the claim is left. */
+		EXPECT_EQ(-ENOEXEC, run_module(0));
+	}
+
+	/* A stop is no handler: nothing is claimed meanwhile, then it waits again. */
+	pid = fork_claim(self->cpu, ISOL_BLOCK_MODULE, 0, 0);
+	EXPECT_TRUE(modules_are_refused());
+	kill(pid, SIGSTOP);
+	EXPECT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	EXPECT_TRUE(WIFSTOPPED(status));
 	EXPECT_EQ(-ENOEXEC, run_module(0));
+	kill(pid, SIGCONT);
+	EXPECT_TRUE(modules_are_refused());
 
 	/* It is granted when the operation ends, not before. */
-	pid = fork();
-	if (!pid) {
-		pin_to(self->cpu);
-		_exit(-isol_claim(ISOL_BLOCK_MODULE));
-	}
 	sleep_ms(300);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	/* The operation itself was not refused. */
@@ -987,7 +1059,7 @@ TEST_F(block, does_not_wait_for_user_memory)
 		if (ret > 0)
 			SKIP(return, "no userfaultfd");
 		ASSERT_EQ(0, ret);
-		pid = claim_for_a_second(self->cpu, ISOL_BLOCK_CPU_ACCESS);
+		pid = fork_claim(self->cpu, ISOL_BLOCK_CPU_ACCESS, 0, 1);
 		EXPECT_EQ(0, exit_status(pid)) {
 			TH_LOG("call %d", i);
 		}

@@ -18,6 +18,11 @@ lane_claims() {
 	n=$(grep -cE '^not ok ' "$LOGS/guest-claims-tests.log")
 	expect "claims: seccomp_test, block_test and block_race pass" "$n:$(grep -c '^# Totals: ' "$LOGS/guest-claims-tests.log")" = 0:3
 	expect "claims: none is left out" "$(grep -cE '^ok .*# SKIP|: not here' "$LOGS/guest-claims-tests.log")" -eq 0
+	# The five operations of block_race: "NAME: not here" is caught above.
+	expect "claims: each operation of block_race interrupts without claims" \
+		"$(grep -cE '^# [a-z_]+: [1-9][0-9]* done without claims, [1-9][0-9]* interrupts' "$LOGS/guest-claims-tests.log")" -eq 5
+	expect "claims: each operation of block_race is refused under claims" \
+		"$(grep -cE '^# [a-z_]+: [0-9]+ done, [1-9][0-9]* refused' "$LOGS/guest-claims-tests.log")" -eq 5
 	expect "claims: no interrupt in $rounds claims" "$(grep -c "^# $rounds claims: 0 interrupts" "$LOGS/guest-claims-tests.log")" -eq 1
 
 	KERNEL=claims WITH='modprobe depmod sysctl chcpu taskset dd rtla perf rdmsr cpupower trace-cmd' \
