@@ -75,8 +75,9 @@ guest() {
 	# QEMU's emulation of several CPUs can execute an INT3 of text patching that is
 	# not there any more: what the kernel shows behind it is a NOP or a jump again. A
 	# synchronization that is missing would look the same. So it is no excuse on the CPU
-	# that is isolated, nor where nothing is emulated.
-	if [ -z "${again:-}" ] && [ "$(cat "$CACHE/kvm" 2>/dev/null)" != yes ] && ! grep -A 2 'Oops: int3' "$log" | grep -q 'CPU: 1 ' && grep -A 5 'Oops: int3' "$log" | grep -qE 'Code: .* (0f <1f> 44|66 <90>|e9 <..>|eb <..>|e8 <..>) '; then
+	# that is isolated, unless it is idle or nothing is deferred, nor where nothing is
+	# emulated.
+	if [ -z "${again:-}" ] && [ "$(cat "$CACHE/kvm" 2>/dev/null)" != yes ] && { [[ " ${APPEND:-} " = *" text_defer=off "* ]] || ! grep -A 2 'Oops: int3' "$log" | grep 'CPU: 1 ' | grep -qv 'Comm: swapper/'; } && grep -A 5 'Oops: int3' "$log" | grep -qE 'Code: .* (0f <1f> 44|66 <90>|e9 <..>|eb <..>|e8 <..>) '; then
 		cp "$log" "$log.int3"
 		warn "$1: QEMU executed a stale INT3, once more (log: build/logs/guest-$1.log.int3)"
 		again=1 guest "$1"
