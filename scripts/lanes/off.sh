@@ -11,8 +11,10 @@ OFF_STANDALONE+='|__purge_vmap_area_lazy|remove_vm_area|vfree|vmap|vunmap|free_v
 OFF_STANDALONE+='|fold_cpu_vm_stats|refresh_cpu_pagesets|cpu_vm_stats_fold|vmstat_(add|remove)_(node|zone)|vmstat_(zones|nodes)|zoneinfo_show_print|pagetypeinfo_showblockcount_print|vmstat_update|refresh_vm_stats|fold_diff'
 # The state of context tracking is read in one instruction.
 OFF_STANDALONE+='|context_tracking_recursion_(nested|enter)|__ct_user_(enter|exit)|irqentry_enter|do_syscall_64|do_int80_emulation|__do_fast_syscall_32|exc_int3|exc_debug_user'
-# What each return to user mode invokes is inlined.
-OFF_STANDALONE+='|irqentry_exit|tick_nohz_user_enter_prepare|arch_exit_to_user_mode_prepare'
+# What each return to user mode invokes is inlined, but for what is rare.
+OFF_STANDALONE+='|irqentry_exit|tick_nohz_user_enter_prepare|arch_exit_to_user_mode_prepare|arch_exit_work|indirect_branch_prediction_barrier'
+# smt/control stores the number of threads behind the point where it may be refused.
+OFF_STANDALONE+='|control_store'
 OFF_CHANGED="kernel/workqueue.o mm/vmstat.o mm/vmalloc.o kernel/sched/core.o kernel/sched/build_policy.o"
 lane_off() {
 	local o out
