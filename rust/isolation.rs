@@ -18,8 +18,7 @@
 //! * *Done* is what a run found to do.
 //! * *Left* is what a run could not settle.
 //! * *Work* has to be done with interrupts on before the next run.
-//! * A *round* is a run that belongs to the same return as the one before. The
-//!   first is round 0.
+//! * A *round* is a run on the same return as the one before. The first is 0.
 //! * *Peers* are other tasks that want to run on the CPU.
 //! * An *operation* interrupts other CPUs. Operations of a *class* are refused
 //!   together.

@@ -142,9 +142,7 @@ fn plan_work(
         if work.contains(Work::YIELD) {
             outcome.pause = Pause::until(subsystems.now().wrapping_add(pause));
         }
-        if !work.difference(Work::IRQ).is_empty() {
-            gave_up = true;
-        }
+        gave_up |= !work.difference(Work::IRQ).is_empty();
         // An interrupt that is due and did not happen is a timer like others.
         if found.due {
             found.left |= Left::HRTIMER;
