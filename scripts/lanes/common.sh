@@ -57,6 +57,20 @@ selftests() {
 	if "$TOP/scripts/selftests"; then ok "build selftests"; built[selftests]=1; else bad "build selftests"; return 1; fi
 }
 
+# stale_int3 LOG - whether the guest died of what its emulation does wrong.
+#
+# QEMU's emulation of several CPUs can execute an INT3 of text patching that is
+# not there any more: what the kernel shows behind it is a NOP or a jump again. A
+# synchronization that is missing would look the same. So it is no excuse on the CPU
+# that is isolated, unless it is idle or nothing is deferred, nor where nothing is
+# emulated.
+stale_int3() {
+	[ "$(cat "$CACHE/kvm" 2>/dev/null)" != yes ] || return
+	[[ " ${APPEND:-} " = *" text_defer=off "* ]] ||
+		! grep -A 2 'Oops: int3' "$1" | grep 'CPU: 1 ' | grep -qv 'Comm: swapper/' || return
+	grep -A 5 'Oops: int3' "$1" | grep -qE 'Code: .* (0f <1f> 44|66 <90>|e9 <..>|eb <..>|e8 <..>) '
+}
+
 # guest NAME - boot and keep the log; the guest must get to its end, and its
 # kernel must not complain.
 guest() {
@@ -72,12 +86,7 @@ guest() {
 		accel_told=1
 		[ "$(cat "$CACHE/kvm" 2>/dev/null)" = yes ] || echo "     guests run under QEMU's emulation, TCG: no KVM here"
 	fi
-	# QEMU's emulation of several CPUs can execute an INT3 of text patching that is
-	# not there any more: what the kernel shows behind it is a NOP or a jump again. A
-	# synchronization that is missing would look the same. So it is no excuse on the CPU
-	# that is isolated, unless it is idle or nothing is deferred, nor where nothing is
-	# emulated.
-	if [ -z "${again:-}" ] && [ "$(cat "$CACHE/kvm" 2>/dev/null)" != yes ] && { [[ " ${APPEND:-} " = *" text_defer=off "* ]] || ! grep -A 2 'Oops: int3' "$log" | grep 'CPU: 1 ' | grep -qv 'Comm: swapper/'; } && grep -A 5 'Oops: int3' "$log" | grep -qE 'Code: .* (0f <1f> 44|66 <90>|e9 <..>|eb <..>|e8 <..>) '; then
+	if [ -z "${again:-}" ] && stale_int3 "$log"; then
 		cp "$log" "$log.int3"
 		warn "$1: QEMU executed a stale INT3, once more (log: build/logs/guest-$1.log.int3)"
 		again=1 guest "$1"
