@@ -50,16 +50,23 @@ static __always_inline bool is_quiet_ticking(u32 actions, u32 left, u32 seen, se
 	if (sees(TASK_ISOL_SEEN_NOHZ_FULL, seen)) {
 		if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
 			return false;
-	} else {
-		if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
-			leaves = ISOL_LEFT_TICK_ALWAYS;
-		/* Context tracking, whose hooks do what was deferred, is off here. */
-		actions &= ~(ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_DEFER_TEXT_SYNC);
-		if (!sees(TASK_ISOL_SEEN_DOMAIN_ISOLATED, seen))
-			actions &= ~(ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_LRU_DRAIN);
+		return is_quiet_but_tick(actions, left, seen, sees);
 	}
 
-	return is_quiet_but_tick(actions, left ^ leaves, seen, sees);
+	if (actions & ISOL_F_QUIESCE_NOHZ_FULL)
+		leaves = ISOL_LEFT_TICK_ALWAYS;
+	if (left != leaves)
+		return false;
+
+	/*
+	 * What has an effect on a CPU that is isolated otherwise. What was deferred is
+	 * done by the hooks of context tracking, which is off here.
+	 */
+	actions &= ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_LRU_DRAIN;
+	if (!actions || !sees(TASK_ISOL_SEEN_DOMAIN_ISOLATED, seen))
+		return true;
+
+	return is_quiet_but_tick(actions, 0, seen, sees);
 }
 
 /*
@@ -129,15 +136,20 @@ static __always_inline bool is_quiet_here(u32 left)
 #ifdef CONFIG_DEBUG_ENTRY
 /* What only this CPU can change, as opposed to the tick dependencies. */
 #define LEFT_BY_THIS_CPU	(ISOL_LEFT_SOFTIRQ | ISOL_LEFT_TICK_ALWAYS | \
-				 ISOL_LEFT_TIMER | ISOL_LEFT_HRTIMER | ISOL_LEFT_GAVE_UP)
+				 ISOL_LEFT_TICK_RCU_CB | ISOL_LEFT_TIMER | \
+				 ISOL_LEFT_HRTIMER | ISOL_LEFT_GAVE_UP)
 
-/* Whether vmstat_quiesce_cpu() is to do something on this CPU. */
-static bool syncs_vmstat(void)
+static bool is_set_apart(void)
 {
 	int cpu = smp_processor_id();
 
-	return (current->isol.uret & ISOL_F_QUIESCE_VMSTAT_SYNC) &&
-	       (tick_nohz_full_cpu(cpu) || cpu_is_isolated(cpu));
+	return tick_nohz_full_cpu(cpu) || cpu_is_isolated(cpu);
+}
+
+/* Whether there is a tick that a run would stop, or report. */
+static bool is_ticking(void)
+{
+	return tick_nohz_full_cpu(smp_processor_id()) && !tick_nohz_tick_stopped();
 }
 
 /* As is_quiet_here() for current, and warns if it is wrong: that is what a run finds. */
@@ -145,18 +157,25 @@ static bool is_quiet_checked(void)
 {
 	struct task_isol *isol = &current->isol;
 	u32 left = isol->quiesce_left;
-	bool work = syncs_vmstat() && vmstat_work_pending();
+	bool apart = is_set_apart();
+	bool ticks = (isol->uret & ISOL_F_QUIESCE_NOHZ_FULL) && is_ticking();
+	bool dirty = (isol->uret & ISOL_F_QUIESCE_VMSTAT_SYNC) && apart && vmstat_cpu_dirty();
+	bool found;
 
 	if (!is_quiet_here(left))
 		return false;
 
-	/*
-	 * A run does not tell this: the work that it cancels may have been queued after
-	 * the look. The CPU may just become isolated, or cease to be.
-	 */
-	WARN_ONCE(work && syncs_vmstat(), "task isolation: return with vmstat work pending\n");
+	found = task_isol_recheck(isol);
 
-	if (!task_isol_recheck(isol))
+	/* The CPU may just become set apart, or cease to be. */
+	if (is_set_apart() != apart)
+		return false;
+
+	/* A run leaves nothing of a tick that it stops, and asks vmstat what was asked here. */
+	WARN_ONCE(ticks, "task isolation: return with the tick running\n");
+	WARN_ONCE(dirty, "task isolation: return with vmstat to settle\n");
+
+	if (!found)
 		return is_quiet_here(isol->quiesce_left);
 
 	/*

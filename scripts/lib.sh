@@ -36,7 +36,7 @@ NOHZ_ISOL='nohz_full=1 isolcpus=domain,managed_irq,1 irqaffinity=0 rcu_nocbs=1'
 NOHZ_ONLY='nohz_full=1 irqaffinity=0'
 # Without nohz_full=, so that context tracking is off, and the part of the bill there.
 NO_NOHZ='isolcpus=domain,managed_irq,1 irqaffinity=0'
-COST_TWICE=syscall_cost+plain,syscall_cost+plain
+COST_TWICE=syscall_cost,syscall_cost
 
 SECONDS=0
 say()  { printf '%s[%3ds] %s%s\n' "${BOLD-}" "$SECONDS" "$*" "${PLAIN-}"; }

@@ -193,7 +193,7 @@ static const char *kind_of(int cpu)
 
 int main(int argc __maybe_unused, char **argv)
 {
-	static const struct {
+	const struct {
 		const char	*name;
 		int		quiesce;
 	} modes[] = {
@@ -204,9 +204,8 @@ int main(int argc __maybe_unused, char **argv)
 		{ "text", ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
 		{ "three", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
 			   ISOL_F_QUIESCE_DEFER_TLB_FLUSH },
-		{ "all", ISOL_F_QUIESCE_VMSTAT_SYNC | ISOL_F_QUIESCE_NOHZ_FULL |
-			 ISOL_F_QUIESCE_DEFER_TLB_FLUSH | ISOL_F_QUIESCE_LRU_DRAIN |
-			 ISOL_F_QUIESCE_DEFER_TEXT_SYNC },
+		/* That there are here: without nohz_full=, nothing is deferred. */
+		{ "all", isol_get(PR_ISOL_SUP_QUIESCE_CFG) },
 	};
 	char **names = argv + 1;
 	int cpus[2] = { 0, isolated_cpu() };

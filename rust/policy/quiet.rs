@@ -100,16 +100,29 @@ mod tests {
         }, //
     };
 
-    /// A CPU where `.0` is the case.
-    struct Cpu(Seen);
+    /// A CPU where `seen` is the case.
+    struct Cpu {
+        seen: Seen,
+        /// A run leaves nothing of a tick that it stops, and does not tell.
+        stopped_the_tick: bool,
+    }
+
+    impl Cpu {
+        fn new(seen: Seen) -> Self {
+            Self {
+                seen,
+                stopped_the_tick: false,
+            }
+        }
+    }
 
     impl Subsystems for Cpu {
         fn lru_pending(&mut self) -> bool {
-            self.0.set_apart() && self.0.contains(Seen::LRU_PENDING)
+            self.seen.set_apart() && self.seen.contains(Seen::LRU_PENDING)
         }
 
         fn vmstat_sync(&mut self) -> Done {
-            if self.0.set_apart() && !self.0.contains(Seen::VMSTAT_SETTLED) {
+            if self.seen.set_apart() && !self.seen.contains(Seen::VMSTAT_SETTLED) {
                 Done::VMSTAT_FOLDED
             } else {
                 Done::EMPTY
@@ -117,7 +130,7 @@ mod tests {
         }
 
         fn deferred(&mut self) -> Done {
-            if self.0.on_nohz_full() && self.0.contains(Seen::DEFERRED) {
+            if self.seen.on_nohz_full() && self.seen.contains(Seen::DEFERRED) {
                 Done::TLB_FLUSHED
             } else {
                 Done::EMPTY
@@ -125,11 +138,12 @@ mod tests {
         }
 
         fn nohz_full(&mut self) -> Found {
-            let left = if !self.0.on_nohz_full() {
+            let left = if !self.seen.on_nohz_full() {
                 Left::TICK_ALWAYS
-            } else if !self.0.contains(Seen::STOPPED) || self.0.contains(Seen::TICK_PENDING) {
+            } else if self.seen.contains(Seen::TICK_PENDING) {
                 Left::TICK_RCU
             } else {
+                self.stopped_the_tick = !self.seen.contains(Seen::STOPPED);
                 Left::EMPTY
             };
 
@@ -185,8 +199,10 @@ mod tests {
 
         for_all(|actions, left, seen| {
             let state = State::from_stored(Mask::EMPTY, actions, left, Pause::NONE);
-            let outcome = run(state, 0, 100, &mut Cpu(seen));
-            let unchanged = outcome.done == Done::EMPTY
+            let mut cpu = Cpu::new(seen);
+            let outcome = run(state, 0, 100, &mut cpu);
+            let unchanged = !cpu.stopped_the_tick
+                && outcome.done == Done::EMPTY
                 && outcome.work == Work::EMPTY
                 && state.record(outcome.left, outcome.pause) == state;
 

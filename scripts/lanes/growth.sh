@@ -38,6 +38,8 @@ lane_growth() {
 			echo
 		done
 		echo
+		growth_computed
+		echo
 		echo "A page fault of one of N threads that fault at once, and of a thread on CPU 0 beside them"
 		printf '%-10s %10s %10s %10s %10s\n' threads actions fault other counters
 		grep '^fault_cost ' "$LOGS/guest-growth-threads.log" | tr ' ' '\n' |
@@ -84,9 +86,26 @@ growth_bill() {
 		kernel=$([ $side = stock ] && echo "$2" || echo "$3")
 		[ -n "$kernel" ] || continue
 		KERNEL=$kernel ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
-			RUN=syscall_cost+plain+all TIMEOUT=900 guest "growth-$name-$side" || return
+			RUN=syscall_cost+plain+all,../bin/cat+/proc/buddyinfo TIMEOUT=900 guest "growth-$name-$side" || return
 	done
 }
+
+# growth_computed - a clean return on a machine larger than any here: what a zone and a
+# node cost, and nothing for each CPU, as a return looks at what is of its own CPU only.
+growth_computed() {
+	local n8 n4 z8
+	n8=$(grown_zones nodes-8) n4=$(grown_zones nodes-4) z8=$(grown_zones zones-8)
+	awk -v n8="$n8" -v n4="$n4" -v z8="$z8" -v a="$(grown nodes-8 series all syscall)" \
+		-v b="$(grown nodes-4 series all syscall)" -v c="$(grown zones-8 series all syscall)" 'BEGIN {
+		zone = (c - a) / (z8 - n8)
+		node = (a - b - zone * (n8 - n4)) / 4
+		printf "Per zone: %.1f (%d and %d zones on 8 nodes), per node: %.1f, per CPU: 0\n", zone, n8, z8, node
+		printf "Computed for 8 nodes with 4 zones each and 512 CPUs: %.0f\n", a + (32 - n8) * zone
+	}'
+}
+
+# grown_zones MACHINE - how many zones it has that are populated.
+grown_zones() { grep -cE '^Node [0-9]+, zone ' "$LOGS/guest-growth-$1-series.log"; }
 
 # growth_threads - fault_cost with more and more threads, as RUN.
 growth_threads() {
