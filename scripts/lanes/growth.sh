@@ -8,6 +8,7 @@ lane_growth() {
 	kernel series || return
 	# Nodes on one machine need NUMA_EMU. Polling for machine checks is a timer of each CPU.
 	kernel bench bzImage modules || return
+	kernel bench-stock bzImage modules || return
 	# The others have room for 16 CPUs.
 	kernel growth || return
 	selftests || return
@@ -15,11 +16,11 @@ lane_growth() {
 		growth_bill "cpus-$n" stock series "$n" || return
 	done
 	for n in 1 4 8; do
-		growth_bill "nodes-$n" "" bench 2 "numa=fake=$n mce=off" || return
+		growth_bill "nodes-$n" bench-stock bench 2 "numa=fake=$n mce=off" || return
 	done
 	# A second zone on each node tells the price of a zone from that of a node.
 	for n in 4 8; do
-		growth_bill "zones-$n" "" bench 2 "numa=fake=$n movablecore=512M mce=off" || return
+		growth_bill "zones-$n" bench-stock bench 2 "numa=fake=$n movablecore=512M mce=off" || return
 	done
 	# CPU 0 is for all others.
 	KERNEL=growth ICOUNT=1 SMP=$((most + 1)) ISOL="nohz_full=1-$most isolcpus=domain,managed_irq,1-$most irqaffinity=0" \
@@ -31,14 +32,11 @@ lane_growth() {
 		for n in $GROWTH_MACHINES; do
 			printf '%-10s' "$n"
 			for what in syscall fault; do
-				# No stock kernel has nodes here, and no other than ours looks at them.
-				printf ' %10s %10s %10s' "$(grown "$n" stock plain $what 2>/dev/null)" \
+				printf ' %10s %10s %10s' "$(grown "$n" stock plain $what)" \
 					"$(grown "$n" series plain $what)" "$(grown "$n" series all $what)"
 			done
 			echo
 		done
-		echo
-		growth_computed
 		echo
 		echo "A page fault of one of N threads that fault at once, and of a thread on CPU 0 beside them"
 		printf '%-10s %10s %10s %10s %10s\n' threads actions fault other counters
@@ -56,6 +54,16 @@ lane_growth() {
 	elif [ -z "${UNCHECKED:-}" ]; then
 		measured "the growth" "$BUILD/measured-growth"
 	fi
+	# What vmstat pays for itself, with nobody isolated.
+	for what in bench-stock bench; do
+		KERNEL=$what ICOUNT=1 APPEND='pti=off mce=off' RUN=guest-vmstat-cost TIMEOUT=600 guest "growth-vmstat-$what" || return
+		grep '^cost of ' "$LOGS/guest-growth-vmstat-$what.log" | sed "s/^/     $what: /"
+	done
+	for what in vmstat_update quiet_vmstat; do
+		expect "growth: $what folds with fewer instructions than on stock" \
+			"$(awk -v a="$(vmstat_cost bench $what)" -v b="$(vmstat_cost bench-stock $what)" \
+			'BEGIN { print (a > 0 && b > 0 && a < b) ? "yes" : a " and " b }')" = yes
+	done
 	for n in $GROWTH_MACHINES; do
 		expect "growth: nothing was left, $n" "$(grown "$n" series all left)" = 0
 	done
@@ -86,26 +94,12 @@ growth_bill() {
 		kernel=$([ $side = stock ] && echo "$2" || echo "$3")
 		[ -n "$kernel" ] || continue
 		KERNEL=$kernel ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
-			RUN=syscall_cost+plain+all,../bin/cat+/proc/buddyinfo TIMEOUT=900 guest "growth-$name-$side" || return
+			RUN=syscall_cost+plain+all TIMEOUT=900 guest "growth-$name-$side" || return
 	done
 }
 
-# growth_computed - a clean return on a machine larger than any here: what a zone and a
-# node cost, and nothing for each CPU, as a return looks at what is of its own CPU only.
-growth_computed() {
-	local n8 n4 z8
-	n8=$(grown_zones nodes-8) n4=$(grown_zones nodes-4) z8=$(grown_zones zones-8)
-	awk -v n8="$n8" -v n4="$n4" -v z8="$z8" -v a="$(grown nodes-8 series all syscall)" \
-		-v b="$(grown nodes-4 series all syscall)" -v c="$(grown zones-8 series all syscall)" 'BEGIN {
-		zone = (c - a) / (z8 - n8)
-		node = (a - b - zone * (n8 - n4)) / 4
-		printf "Per zone: %.1f (%d and %d zones on 8 nodes), per node: %.1f, per CPU: 0\n", zone, n8, z8, node
-		printf "Computed for 8 nodes with 4 zones each and 512 CPUs: %.0f\n", a + (32 - n8) * zone
-	}'
-}
-
-# grown_zones MACHINE - how many zones it has that are populated.
-grown_zones() { grep -cE '^Node [0-9]+, zone ' "$LOGS/guest-growth-$1-series.log"; }
+# vmstat_cost KERNEL FUNCTION - what it often takes while memory is touched.
+vmstat_cost() { sed -n "s/^cost of $2 phase=busy .* often=//p" "$LOGS/guest-growth-vmstat-$1.log"; }
 
 # growth_threads - fault_cost with more and more threads, as RUN.
 growth_threads() {

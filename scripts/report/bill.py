@@ -10,7 +10,10 @@ COST_LEGEND = [
     "Instructions (QEMU, -icount shift=0). Two runs agree to 0.1, but for figures with a ±, which",
     "depend on which list an allocator or a timer queue uses. A fault makes the vmstat counters dirty,",
     "a system call does not. \"tick restarted\" is a CPU time timer armed and disarmed, which leaves it",
-    "running. Counting begins when PR_ISOL_QUIESCE_LEFT says that nothing is left.", ""]
+    "running. Counting begins when PR_ISOL_QUIESCE_LEFT says that nothing is left. \"all\" are the",
+    "actions that the machine supports.", "",
+    "A test fails if a figure grows by more than 3: that of a signal by more than 25 and that of a tick",
+    "restarted by more than 200, and each by twice what it varies. The tick itself is not compared.", ""]
 # Costs that are not the same each time, and how much more is a growth if that is not 3.
 VARIES = ("signal", "restart", "tick")
 # CPUs as syscall_cost names them.

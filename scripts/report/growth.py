@@ -23,7 +23,7 @@ def growth_rows(text):
 
 
 def extra(numbers):
-    """What all actions add to a clean and to a faulting return: machines with nodes have no stock kernel."""
+    """What all actions add to a clean and to a faulting return."""
     half = len(numbers) // 2
     return numbers[half - 1] - numbers[half - 2], numbers[-1] - numbers[-2]
 
@@ -67,7 +67,8 @@ def larger_machine(text):
             f"{ZONE_LINES} for each zone,",
             f"  here {LARGE_NODES * NODE_LINES + LARGE_NODES * LARGE_ZONES * ZONE_LINES}. "
             "The differentials are of its own CPU. The list entries are written by memory hotplug only,",
-            "  but share their line with other fields of the zone or node."]
+            "  but that of a node shares its line with the first counters of the node, which all CPUs write. That is a miss",
+            "  for each node where others reclaim, which is not in the figures."]
     return out + [""]
 
 
