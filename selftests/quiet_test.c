@@ -169,6 +169,27 @@ static int refresh_and_drain(void)
 	return 0;
 }
 
+/*
+ * A CPU takes a multiple of the batch from a zone, page by page, and folds each time that
+ * it has one more than the threshold. Where these fit, nothing is left.
+ */
+static bool folds_all(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "re");
+	int batch = 0, threshold;
+	bool all = false;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		sscanf(line, " batch: %d", &batch);
+		if (sscanf(line, " vm stats threshold: %d", &threshold) == 1 && batch)
+			all |= batch % (threshold + 1) == 0;
+	}
+	if (file)
+		fclose(file);
+	return all;
+}
+
 /* Differentials of a zone, where those of the node are zero. */
 TEST_F_TIMEOUT(quiet, zone_counters, 120)
 {
@@ -177,6 +198,8 @@ TEST_F_TIMEOUT(quiet, zone_counters, 120)
 	};
 	struct tick_result result;
 
+	if (folds_all())
+		SKIP(return, "the threshold of vmstat divides what a CPU takes at once");
 	ASSERT_EQ(0, pipe(pipe_fds));
 	ASSERT_EQ(PIPE_SIZE, fcntl(pipe_fds[1], F_SETPIPE_SZ, PIPE_SIZE));
 	ASSERT_EQ(NULL, tick_measure(&self->run, &way, &result));
