@@ -181,7 +181,8 @@ static bool folds_all(void)
 	char line[128];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		sscanf(line, " batch: %d", &batch);
+		if (sscanf(line, " batch: %d", &batch) == 1)
+			continue;
 		if (sscanf(line, " vm stats threshold: %d", &threshold) == 1 && batch)
 			all |= batch % (threshold + 1) == 0;
 	}

@@ -59,11 +59,10 @@ lane_growth() {
 		KERNEL=$what ICOUNT=1 APPEND='pti=off mce=off' RUN=guest-vmstat-cost TIMEOUT=600 guest "growth-vmstat-$what" || return
 		grep '^cost of ' "$LOGS/guest-growth-vmstat-$what.log" | sed "s/^/     $what: /"
 	done
-	for what in vmstat_update quiet_vmstat; do
-		expect "growth: $what folds with fewer instructions than on stock" \
-			"$(awk -v a="$(vmstat_cost bench $what)" -v b="$(vmstat_cost bench-stock $what)" \
-			'BEGIN { print (a > 0 && b > 0 && a < b) ? "yes" : a " and " b }')" = yes
-	done
+	# quiet_vmstat() has nothing to fold most times, so that what it often takes says nothing.
+	expect "growth: vmstat_update folds with fewer instructions than on stock" \
+		"$(awk -v a="$(vmstat_cost bench vmstat_update)" -v b="$(vmstat_cost bench-stock vmstat_update)" \
+		'BEGIN { print (a > 0 && b > 0 && a < b) ? "yes" : a " and " b }')" = yes
 	for n in $GROWTH_MACHINES; do
 		expect "growth: nothing was left, $n" "$(grown "$n" series all left)" = 0
 	done
