@@ -38,13 +38,7 @@ seen_mutant() {
 	seen=$(mutant_says "$1" Seen)
 	# The control of another one: as slow, but right.
 	unseen=$(mutant_says "$1" Unseen)
-	if [ -n "$(mutant_says "$1" Dies)" ]; then
-		# Of what is seen, as warnings are here: that is no failure of the guest.
-		OBJ=$(obj_of "$2") KERNEL=$image RUN=$(mutant_says "$1" Run | tr ' ' +) ISOL=$(mutant_says "$1" Isol) TIMEOUT=400 \
-			APPEND="panic_on_warn=1 $(mutant_says "$1" Append)" "$TOP/scripts/boot" 2>&1 | tr -d '\r' > "$LOGS/guest-mutant-$1.log"
-	else
-		OBJ=$(obj_of "$2") KERNEL=$image mutant_run "mutant-$1" "$1" || return
-	fi
+	OBJ=$(obj_of "$2") KERNEL=$image mutant_run "mutant-$1" "$1" || return
 	if [ -n "$seen" ]; then
 		expect "mutants: $1 is seen" "$(grep -cE "$seen" "$LOGS/guest-mutant-$1.log")" -ge 1
 	else
