@@ -488,14 +488,9 @@ static int fill_batch(FIXTURE_DATA(lru) *self, enum filler filler, int step)
 	static struct text text;
 	char block[BLOCK_SIZE];
 
-	/*
-	 * So that the step is about the buffer head, and not about the page that it is of:
-	 * that is there and active. Reading it in one go would be one access.
-	 */
-	for (int i = 0; i < 4 && filler == BY_BUFFER; i++) {
-		if (pread(ramdisk, block, sizeof(block), i % 2 ? 0 : 4 * BLOCK_SIZE) < 0)
-			return -1;
-	}
+	/* So that the step is about the buffer head, and not about the page that it is of. */
+	if (filler == BY_BUFFER && pread(ramdisk, block, sizeof(block), 4 * BLOCK_SIZE) < 0)
+		return -1;
 	trace_clear(&self->trace);
 	if (trace_on(&self->trace, true))
 		return -1;

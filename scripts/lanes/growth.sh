@@ -91,7 +91,6 @@ growth_bill() {
 	local side kernel name=$1 cpus=$4 append=${5:-}
 	for side in stock series; do
 		kernel=$([ $side = stock ] && echo "$2" || echo "$3")
-		[ -n "$kernel" ] || continue
 		KERNEL=$kernel ICOUNT=1 SMP=$cpus APPEND="pti=off $append" ISOL=$NOHZ_ISOL \
 			RUN=syscall_cost+plain+all TIMEOUT=900 guest "growth-$name-$side" || return
 	done
