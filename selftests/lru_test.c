@@ -31,7 +31,7 @@
 /* What tells of a page that gets from its first batch to an LRU list. */
 #define INSERTION	"mm_lru_insertion"
 /* Of all rounds of a test, and each has a page of its own. */
-#define NR_STEPS	(NR_FILLERS * ROUNDS + ROUNDS / 10 + 1)
+#define NR_STEPS	(NR_FILLERS * (ROUNDS + ROUNDS / 10) + ROUNDS / 10 + 1)
 
 #ifndef MADV_COLD
 #define MADV_COLD	20
@@ -62,8 +62,8 @@ enum filler {
 /*
  * Grows when a page was on the LRU list already, and has now passed a batch of
  * another kind. Without isolation the page is still in the first batch. For the first
- * batch there is an event instead, and for buffer heads nothing: what would have been
- * there is shown without the action only.
+ * batch there is an event instead. For buffer heads there is neither, and what is looked
+ * at is that nothing else was in a batch: to look a block up activates its page.
  */
 static const char * const moved_by[NR_FILLERS] = {
 	[BY_MLOCK] = "unevictable_pgs_culled ",
@@ -72,6 +72,7 @@ static const char * const moved_by[NR_FILLERS] = {
 	[BY_COLD] = "pgdeactivate ",
 	[BY_DROP] = "pgdeactivate ",
 	[BY_ROTATE] = "pgrotated ",
+	[BY_BUFFER] = "pgactivate ",
 };
 
 /* Shared with the spinner and the witness, which are processes of their own. */
@@ -357,9 +358,8 @@ FIXTURE_SETUP(lru)
 	writer_cpu = self->shared->witness_cpu;
 }
 
-/* A file system on the RAM disk, and the disk for reading. */
+/* A file system on the RAM disk. */
 static bool mounted;
-static int ramdisk = -1;
 
 /* Writes @blocks if the disk is not in use, and has @before in their place. */
 static int write_ramdisk(const void *blocks, const void *before, size_t size)
@@ -383,7 +383,6 @@ static void umount_ramdisk(void)
 
 	if (!mounted)
 		return;
-	close(ramdisk);
 	if (umount(MNT))
 		umount2(MNT, MNT_DETACH);
 	rmdir(MNT);
@@ -486,11 +485,7 @@ static int fill_batch(FIXTURE_DATA(lru) *self, enum filler filler, int step)
 	const char *key = moved_by[filler];
 	unsigned long before = key ? vm_event(key) : 0;
 	static struct text text;
-	char block[BLOCK_SIZE];
 
-	/* So that the step is about the buffer head, and not about the page that it is of. */
-	if (filler == BY_BUFFER && pread(ramdisk, block, sizeof(block), 4 * BLOCK_SIZE) < 0)
-		return -1;
 	trace_clear(&self->trace);
 	if (trace_on(&self->trace, true))
 		return -1;
@@ -531,8 +526,11 @@ static int run_rounds(FIXTURE_DATA(lru) *self, enum filler filler, int (*call)(v
 		seen = works_for(&self->trace, shared->witness_cpu);
 		if (works < 0 || seen < 0)
 			return -1;
-		/* Whoever drops caches fills the batch, and it is emptied when it is full. */
-		if (filler == BY_DROP && !drain && !works && again++ < rounds / 10) {
+		/*
+		 * Whoever drops caches fills the batch, and it is emptied when it is full.
+		 * Writeback empties it as well, and a task that exits, if they run there.
+		 */
+		if (!drain && !works && again++ < rounds / 10) {
 			i--;
 			continue;
 		}
@@ -547,12 +545,12 @@ static int run_rounds(FIXTURE_DATA(lru) *self, enum filler filler, int (*call)(v
 
 #define CHECK(result)							\
 do {									\
-	/* It happened each time, and would have been noticed. */	\
-	EXPECT_EQ((result).rounds, (result).witnessed);			\
+	/* It happened, and would have been noticed, see above for the rest. */ \
+	EXPECT_LE((result).rounds - (result).rounds / 10, (result).witnessed); \
 	if (variant->drain) {						\
 		EXPECT_EQ(0, (result).with_work);			\
 		/* Another task has other reasons, and comes in few rounds. */ \
-		EXPECT_GE((result).rounds / 10, (result).switches);	\
+		EXPECT_GE((result).rounds / 4, (result).switches);	\
 	} else {							\
 		EXPECT_EQ((result).rounds, (result).with_work);		\
 		EXPECT_LE((result).rounds, (result).switches);		\
@@ -623,8 +621,7 @@ static bool have_file_system(void)
 	if (fd < 0 || write(fd, page, sizeof(page)) != sizeof(page) || fsync(fd))
 		return false;
 	close(fd);
-	ramdisk = open(RAMDISK, O_RDONLY | O_CLOEXEC);
-	return ramdisk >= 0;
+	return true;
 }
 
 static bool have_file(void)
@@ -661,17 +658,26 @@ TEST_F_TIMEOUT(lru, fillers, 240)
 	struct result results[NR_FILLERS] = { };
 
 	for (int filler = 0; filler < NR_FILLERS; filler++) {
+		int (*call)(void) = drop_caches;
+
 		if (fillers[filler].have && !fillers[filler].have())
 			continue;
-		ASSERT_EQ(0, run_rounds(self, filler, drop_caches, ROUNDS, &results[filler]));
+		if (filler == BY_BUFFER) {
+			struct result first = { };
+
+			/* Whoever drops caches deactivates the page of the block. */
+			call = memfd_seal;
+			ASSERT_EQ(0, run_rounds(self, filler, call, ROUNDS / 10, &first));
+		}
+		ASSERT_EQ(0, run_rounds(self, filler, call, ROUNDS, &results[filler]));
 	}
 	for (int filler = 0; filler < NR_FILLERS; filler++) {
 		if (!log_result(_metadata, fillers[filler].name, fillers[filler].needs,
 				&results[filler]))
 			continue;
 		CHECK(results[filler]);
-		if (filler != BY_BUFFER && variant->drain)
-			EXPECT_EQ(ROUNDS, results[filler].moved);
+		if (variant->drain)
+			EXPECT_EQ(filler == BY_BUFFER ? 0 : ROUNDS, results[filler].moved);
 	}
 }
 
