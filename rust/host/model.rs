@@ -62,27 +62,46 @@ type Masks = (u32, u32, u32);
 /// The rules once more, as short as they can be said: `s` is what the thread has,
 /// `sup` what the kernel supports.
 fn model(s: &mut Masks, sup: Masks, option: u32, a: [usize; 4]) -> Outcome {
+    // PR_ISOL_ENABLE sets the features.
+    let (option, a) = match (option, a) {
+        (PR_ISOL_ENABLE, [m, 0, 0, 0]) => (PR_ISOL_SET, [ISOL_FEATURES as usize, m, 0, 0]),
+        (PR_ISOL_ENABLE, _) => return Err(Refusal::Invalid),
+        other => other,
+    };
     let (f, q, b) = (sup.0 as usize, sup.1 as usize, sup.2 as usize);
-    match (option, a) {
+    let (uret, claim) = (ISOL_F_QUIESCE_ON_URET, ISOL_F_BLOCK_INTERRUPTORS);
+    let lacks = |m: usize, feature: u32, of: u32| m & feature as usize != 0 && of == 0;
+    let [command @ 0..=0xff, m, 0, 0] = a else {
+        return Err(Refusal::Invalid);
+    };
+    match (option, command as u32, m) {
+        (PR_ISOL_GET, ISOL_SUP_FEATURES, 0) => Ok(sup.0),
+        (PR_ISOL_GET, ISOL_FEATURES, 0) => Ok(s.0),
+        (PR_ISOL_GET, PR_ISOL_SUP_QUIESCE_CFG, 0) => Ok(sup.1),
+        (PR_ISOL_GET, PR_ISOL_QUIESCE_CFG, 0) => Ok(s.1),
         // Nothing is left, as nothing ran.
-        (PR_ISOL_GET, [cmd @ 1..=7, 0, 0, 0]) => {
-            Ok([sup.0, s.0, sup.1, s.1, 0, sup.2, s.2][cmd - 1])
-        }
-        (PR_ISOL_GET, [8, 0, 0, 0]) if s.0 & 2 != 0 => Ok(s.2 & !REFUSED),
-        (PR_ISOL_GET, [8, 0, 0, 0]) => Ok(s.2),
-        (PR_ISOL_ENABLE, [m, 0, 0, 0]) | (PR_ISOL_SET, [2, m, 0, 0])
-            if m & !f == 0 && (m & 1 == 0 || s.1 != 0) && (m & 2 == 0 || s.2 != 0) =>
+        (PR_ISOL_GET, PR_ISOL_QUIESCE_LEFT, 0) => Ok(0),
+        (PR_ISOL_GET, PR_ISOL_SUP_BLOCK_CFG, 0) => Ok(sup.2),
+        (PR_ISOL_GET, PR_ISOL_BLOCK_CFG, 0) => Ok(s.2),
+        (PR_ISOL_GET, PR_ISOL_BLOCK_LEFT, 0) if s.0 & claim != 0 => Ok(s.2 & !REFUSED),
+        (PR_ISOL_GET, PR_ISOL_BLOCK_LEFT, 0) => Ok(s.2),
+        (PR_ISOL_SET, ISOL_FEATURES, _)
+            if m & !f == 0 && !lacks(m, uret, s.1) && !lacks(m, claim, s.2) =>
         {
             s.0 = m as u32;
             Ok(0)
         }
-        (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 && s.0 & 1 != 0 => Err(Refusal::Busy),
-        (PR_ISOL_SET, [4, m, 0, 0]) if m & !q == 0 => {
+        (PR_ISOL_SET, PR_ISOL_QUIESCE_CFG, _) if m & !q == 0 && s.0 & uret != 0 => {
+            Err(Refusal::Busy)
+        }
+        (PR_ISOL_SET, PR_ISOL_QUIESCE_CFG, _) if m & !q == 0 => {
             s.1 = m as u32;
             Ok(0)
         }
-        (PR_ISOL_SET, [7, m, 0, 0]) if m & !b == 0 && s.0 & 2 != 0 => Err(Refusal::Busy),
-        (PR_ISOL_SET, [7, m, 0, 0]) if m & !b == 0 => {
+        (PR_ISOL_SET, PR_ISOL_BLOCK_CFG, _) if m & !b == 0 && s.0 & claim != 0 => {
+            Err(Refusal::Busy)
+        }
+        (PR_ISOL_SET, PR_ISOL_BLOCK_CFG, _) if m & !b == 0 => {
             s.2 = m as u32;
             Ok(0)
         }

@@ -3,13 +3,20 @@
 # Other architectures than x86: arm64 and riscv64 are built, booted and tested, the
 # others, and the option off, are compiled only.
 ARCHES_RUN="arm64 riscv64"
-ARCHES_OBJECTS="loongarch64 arm64-off riscv64-off s390x-off loongarch64-off i386-off ppc64-off"
+ARCHES_OBJECTS="loongarch64 s390x rust-web arm64-off riscv64-off s390x-off loongarch64-off i386-off ppc64-off"
+# ARCHES= are some of them, and "cost" for the cost on arm64 beside stock.
 lane_arches() {
-	local a
+	local a all="$ARCHES_RUN $ARCHES_OBJECTS cost"
 	"$TOP/scripts/setup-arches" arm64 riscv || { bad "the tools for other architectures"; return; }
-	for a in $ARCHES_RUN; do arch_runs "$a"; done
-	for a in $ARCHES_OBJECTS; do arch_compiles "$a"; done
-	arch_costs arm64
+	"$TOP/scripts/setup-rust-web" || bad "a newer Rust, for s390x"
+	for a in ${ARCHES:-$all}; do
+		case " $ARCHES_RUN / $ARCHES_OBJECTS / cost " in
+		*" $a "*/*/*)	arch_runs "$a" ;;
+		*/*" $a "*/*)	arch_compiles "$a" ;;
+		*/*/*" $a "*)	arch_costs arm64 ;;
+		*)		bad "no architecture $a, known: $all" ;;
+		esac
+	done
 }
 
 # arch_runs NAME - build it, and see that it does what the series is for.
