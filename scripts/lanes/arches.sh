@@ -76,8 +76,10 @@ no_warning() {
 	expect "$1: compiled without a warning" -z "$said"
 }
 
-# Not in these configurations, or part of another object.
-ARCHES_NOT='kernel/livepatch/|kernel/isolation/|drivers/cpufreq/|lib/tests/|kernel/sched/(deadline|topology|debug)\.|mm/alloc_tag\.'
+# Of x86 or riscv only, not in these configurations, or part of another object.
+ARCHES_NOT='drivers/(clocksource|cpufreq|idle)/|fs/resctrl/|lib/tests/|mm/alloc_tag\.'
+ARCHES_NOT+='|kernel/(livepatch|isolation|trace/rv)/|kernel/(kstack_erase|latencytop|watchdog)\.'
+ARCHES_NOT+='|kernel/sched/(deadline|topology|debug)\.|kernel/trace/trace_(hwlat|osnoise)\.'
 
 # arch_compiles NAME - the files of the series that are compiled on all architectures.
 arch_compiles() {
