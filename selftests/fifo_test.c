@@ -190,9 +190,7 @@ TEST_F_TIMEOUT(fifo, stat_refresh_returns, 120)
 	noise_since(&now, &then);
 	TH_LOG("fifo stat_refresh isolated=%d writes=%d interrupts=%lu switches=%lu longest=%dms",
 	       variant->isolated, WRITES, now.interrupts, now.switches, longest);
-	printf("# kinds ");
-	noise_print_kinds(&now);
-	printf("\n");
+	noise_log_kinds(&now);
 	if (variant->isolated) {
 		/* Timers are not what this action is about. */
 		EXPECT_EQ(now.ticks, now.interrupts);

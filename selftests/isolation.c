@@ -499,3 +499,10 @@ void noise_print_kinds(const struct noise *noise)
 	if (!*comma)
 		printf("-");
 }
+
+void noise_log_kinds(const struct noise *noise)
+{
+	printf("# kinds ");
+	noise_print_kinds(noise);
+	printf("\n");
+}

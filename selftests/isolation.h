@@ -172,6 +172,8 @@ int read_noise(int cpu, pid_t tid, struct noise *noise);
 void noise_since(struct noise *now, const struct noise *then);
 /* "LOC:3,CAL:1", or "-" if there were none. */
 void noise_print_kinds(const struct noise *noise);
+/* The same as a line of the log. */
+void noise_log_kinds(const struct noise *noise);
 /* Of @kind alone */
 unsigned long noise_of_kind(const struct noise *noise, const char *kind);
 

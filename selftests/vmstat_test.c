@@ -239,27 +239,41 @@ static int send_shepherd_away(int cpu, char *interval, size_t size)
 	return 0;
 }
 
+/* Dirties the counters, and waits up to @ms for a task to come to the CPU. */
+static int await_visit(struct shared *shared, int number, int ms)
+{
+	struct noise then, now;
+
+	if (read_spinner_noise(shared, &then) || step(shared, number, BY_FAULT, 1))
+		return -1;
+	for (; ms > 0; ms -= 100) {
+		doze_ms(100);
+		if (read_spinner_noise(shared, &now))
+			return -1;
+		if (now.switches != then.switches)
+			return 0;
+	}
+	return -1;
+}
+
 /*
- * Waits for a visit: after send_shepherd_away() the next one may be far off.
+ * Waits for the shepherd, which send_shepherd_away() sent away for 60 s. The first visit
+ * may be of somebody else, or of work that was queued before. The second one is not:
+ * until then that work found nothing, and queued itself no more.
  * Leaves @shared as the tests of the periodic update want it.
  */
 static int await_shepherd(struct shared *shared, int cpu)
 {
-	struct noise then, now;
 	int ret = -1;
 
 	shared->tick = true;
 	if (start(shared, cpu, false))
 		return -1;
-	if (!step(shared, 1, BY_FAULT, 1) && !read_spinner_noise(shared, &then)) {
-		/* It was sent away for 60 s. */
-		for (int i = 0; i < 700 && ret; i++) {
-			doze_ms(100);
-			if (read_spinner_noise(shared, &now))
-				break;
-			if (now.switches != then.switches)
-				ret = 0;
-		}
+	for (int i = 0; i < 10 && ret; i++) {
+		if (await_visit(shared, 2 * i + 1, 70000))
+			break;
+		doze_ms(VISIT_MS);
+		ret = await_visit(shared, 2 * i + 2, VISIT_MS);
 	}
 	spinner_stop(&shared->spinner);
 	memset(shared, 0, sizeof(*shared));
@@ -351,6 +365,8 @@ TEST_F_TIMEOUT(vmstat, stat_refresh, 60)
 		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
 		ASSERT_EQ(0, read_spinner_noise(self->shared, &now));
 		noise_since(&now, &then);
+		if (variant->isolated && now.interrupts)
+			noise_log_kinds(&now);
 		interrupts += now.interrupts;
 		switches += now.switches;
 		rounds += now.interrupts || now.switches;
@@ -388,10 +404,14 @@ TEST_F(vmstat, stat_refresh_of_a_clean_cpu)
 	ASSERT_EQ(0, read_spinner_noise(self->shared, &now));
 	noise_since(&now, &then);
 	TH_LOG("%lu interrupts, %lu forced switches", now.interrupts, now.switches);
+	noise_log_kinds(&now);
 	if (variant->isolated) {
 		EXPECT_EQ(0UL, now.switches);
-		/* Timers are not what this action is about. */
-		EXPECT_EQ(now.ticks, now.interrupts);
+		/*
+		 * Timers are not what this action is about, nor is a flush that others need
+		 * now and then. An interrupt for each write is.
+		 */
+		EXPECT_GE(RARE, (int)(now.interrupts - now.ticks));
 	} else {
 		EXPECT_GE(RARE, (int)now.switches);
 	}

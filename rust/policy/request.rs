@@ -175,19 +175,25 @@ mod tests {
         refused: Mask::from_bits_truncate(0b010),
     };
 
-    /// A thread, as `prctl()` sees it.
-    struct Thread(State);
+    /// A thread, as `prctl()` sees it, and whether configuring changed what is enabled.
+    struct Thread(State, bool);
 
     impl Thread {
         fn new() -> Self {
-            Self(State::INITIAL)
+            Self(State::INITIAL, false)
         }
 
         /// What `prctl()` returns: a value, or the refusal.
         fn prctl(&mut self, option: u32, args: [usize; 4]) -> Result<u32, Refusal> {
             match answer(self.0, SUPPORTED, Operation::try_from(option)?, args)? {
                 Answer::Value(value) => Ok(value),
-                Answer::Enable(state) | Answer::Configure(state) => {
+                Answer::Enable(state) => {
+                    self.0 = state;
+                    Ok(0)
+                }
+                Answer::Configure(state) => {
+                    // An event tells of what is enabled, and none of this.
+                    self.1 |= state.features() != self.0.features();
                     self.0 = state;
                     Ok(0)
                 }
@@ -369,6 +375,7 @@ mod tests {
         assert_eq!(thread.enable(0b100), Ok(0));
         assert_eq!(thread.set(QUIESCE, 0b100), Ok(0));
         assert_eq!(thread.masks(), (Ok(0b100), Ok(0b100)));
+        assert!(!thread.1);
     }
 
     #[test]
@@ -380,6 +387,7 @@ mod tests {
         assert!(!thread.0.quiesces_on_uret());
         assert_eq!(thread.set(QUIESCE, 0), Ok(0));
         assert_eq!(thread.masks(), (Ok(0), Ok(0)));
+        assert!(!thread.1);
     }
 
     #[test]
@@ -470,6 +478,7 @@ mod tests {
         assert_eq!(thread.enable(ON_URET), Ok(0));
         assert_eq!(thread.set(BLOCK, 0b100), Ok(0));
         assert_eq!(thread.masks(), (Ok(1), Ok(1)));
+        assert!(!thread.1);
     }
 
     #[test]

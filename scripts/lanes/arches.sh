@@ -42,11 +42,6 @@ arch_runs() {
 		grep '^noise' "$LOGS/guest-$name-bench.log" | sed 's/^/     /'
 }
 
-# field_of NAME ROW - the value behind "NAME=" in it.
-field_of() {
-	sed -n "s/.* $1=\([0-9]*\).*/\1/p" <<< "$2"
-}
-
 # arch_is_quiet NAME - of the rows of "make demo": 0 isolated, above 0 not isolated.
 arch_is_quiet() {
 	local log=$LOGS/guest-$1-demo.log row what n
@@ -60,10 +55,10 @@ arch_is_quiet() {
 	for what in thread_timer second_task kworker; do
 		# Announced are those that other code has set up: on arm64 the random number
 		# generator mixes its pool on the CPU that was interrupted.
-		row=$(grep "^tick $what actions=0x" "$log")
-		expect "$1: isolated, no timer interrupt in user mode but $(field_of timer "$row") that were announced ($what)" \
-			"$(field_of unnamed "$row")" = 0
-		n=$(sed -n "s/^tick $what actions=0 .* timer=\([0-9]*\) .*/\1/p" "$log")
+		row="tick $what actions=0x"
+		expect "$1: isolated, no timer interrupt in user mode but $(field "$1-demo" "$row" timer) that were announced ($what)" \
+			"$(field "$1-demo" "$row" unnamed)" = 0
+		n=$(field "$1-demo" "tick $what actions=0 " timer)
 		expect "$1: control, there are if it does not ask ($what)" "${n:-0}" -gt 0
 	done
 }
