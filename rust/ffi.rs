@@ -16,8 +16,6 @@ use kernel::{
 
 #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
 use crate::ffi_tlb;
-#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-use crate::policy::quiet::Seen;
 use crate::policy::{
     left::Left,
     mask::{
@@ -56,18 +54,6 @@ static_assert!(Work::YIELD.bits() == bindings::TASK_ISOL_WORK_YIELD);
 static_assert!(Work::IRQ.bits() == bindings::TASK_ISOL_WORK_IRQ);
 static_assert!(Work::IRQ_WORK.bits() == bindings::TASK_ISOL_WORK_IRQ_WORK);
 static_assert!(Work::LRU.bits() == bindings::TASK_ISOL_WORK_LRU);
-#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-const _: () = {
-    use bindings::*;
-    assert!(Seen::TRACED.bits() == task_isol_seen_TASK_ISOL_SEEN_TRACED);
-    assert!(Seen::STOPPED.bits() == task_isol_seen_TASK_ISOL_SEEN_STOPPED);
-    assert!(Seen::TICK_PENDING.bits() == task_isol_seen_TASK_ISOL_SEEN_TICK_PENDING);
-    assert!(Seen::NOHZ_FULL.bits() == task_isol_seen_TASK_ISOL_SEEN_NOHZ_FULL);
-    assert!(Seen::DOMAIN_ISOLATED.bits() == task_isol_seen_TASK_ISOL_SEEN_DOMAIN_ISOLATED);
-    assert!(Seen::DEFERRED.bits() == task_isol_seen_TASK_ISOL_SEEN_DEFERRED);
-    assert!(Seen::VMSTAT_SETTLED.bits() == task_isol_seen_TASK_ISOL_SEEN_VMSTAT_SETTLED);
-    assert!(Seen::LRU_PENDING.bits() == task_isol_seen_TASK_ISOL_SEEN_LRU_PENDING);
-};
 
 /// How long a thread that yielded in vain does not do so again: a second.
 const YIELD_PAUSE: u32 = bindings::HZ;
@@ -310,20 +296,6 @@ impl Subsystems for ThisCpu<'_> {
     }
 }
 
-/// What `kernel/isolation/quiet.c` decides where `seen` is the case.
-#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-pub(crate) fn quiet_as_told(actions: Quiesce, left: Left, seen: Seen) -> bool {
-    // SAFETY: Always safe to call.
-    unsafe { bindings::task_isol_quiet_as_told(actions.bits(), left.bits(), seen.bits()) }
-}
-
-/// What keeps the tick, or interrupts, and `tick_sched_pending()` does not see, a bit each.
-#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-pub(crate) fn pending_unseen() -> c_uint {
-    // SAFETY: Always safe to call.
-    unsafe { bindings::task_isol_pending_unseen() }
-}
-
 /// Translates the reasons of `tick_nohz_full_quiesce()`.
 #[cfg(CONFIG_NO_HZ_FULL)]
 #[cold]
@@ -456,8 +428,8 @@ pub unsafe extern "C" fn task_isol_clear(reason: bindings::task_isol_reason) {
 ///
 /// # Safety
 ///
-/// * Interrupts must be off.
-/// * `isol` must be the state of the calling thread, which nobody else accesses.
+/// * The calling thread must be about to return to user mode, with interrupts off.
+/// * `isol` must be its state, which nobody else accesses.
 #[export]
 pub unsafe extern "C" fn task_isol_quiesce(
     isol: *mut bindings::task_isol,

@@ -33,6 +33,8 @@ pub mod ffi;
 pub mod ffi_block;
 #[cfg(not(CONFIG_TASK_ISOLATION_BLOCK))]
 mod ffi_noblock;
+#[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
+mod ffi_quiet;
 #[cfg(CONFIG_TASK_ISOLATION_DEFER_TLB)]
 pub mod ffi_tlb;
 // The wrappers of KUnit tests are unsafe code.

@@ -50,10 +50,21 @@ die()  {
 }
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; fi
 
-# need_cmd PROGRAM PACKAGE - one clear line for a missing tool.
+# need_cmd PROGRAM PACKAGE - one clear line for a missing tool: Debian's name of its
+# package, or that of the package manager that is there.
 need_cmd() {
-	command -v "$1" >/dev/null 2>&1 ||
-		die "$1 is not installed" "try: apt-get install $2"
+	local package=$2 manager install=
+	! command -v "$1" >/dev/null 2>&1 || return 0
+	for manager in 'apt-get install' 'dnf install' 'zypper install' 'pacman -S' 'apk add'; do
+		if command -v "${manager%% *}" >/dev/null 2>&1; then install=$manager; break; fi
+	done
+	case $install:$package in
+	dnf*:uidmap) package=shadow-utils ;;
+	zypper*:uidmap | pacman*:uidmap) package=shadow ;;
+	apk*:uidmap) package=shadow-subids ;;
+	esac
+	die "$1 is not installed" "try: ${install:-install} $package" \
+		"or a container: make -s containerfile | docker build -t task-isolation -"
 }
 
 # need_space DIR GIB - refuse to start what cannot end.

@@ -77,7 +77,32 @@ pub(crate) fn is_quiet(actions: Quiesce, left: Left, seen: Seen) -> bool {
     !seen.contains(Seen::TRACED) && tick && flush && vmstat && lru && left == leaves
 }
 
-/// Every combination of what there is, against the sequence and against C.
+/// Calls `f` for all actions, for what a run may have left and what may be seen.
+#[cfg(any(test, CONFIG_TASK_ISOLATION_KUNIT_TEST))]
+pub(crate) fn for_all(mut f: impl FnMut(Quiesce, Left, Seen)) {
+    const ALL: Quiesce = Quiesce::VMSTAT_SYNC
+        .union(Quiesce::NOHZ_FULL)
+        .union(Quiesce::DEFERS)
+        .union(Quiesce::LRU_DRAIN);
+
+    for actions in 0..=ALL.bits() {
+        for left in Left::ALL
+            .iter()
+            .copied()
+            .chain([Left::EMPTY, Left::TICK_ALWAYS | Left::GAVE_UP])
+        {
+            for seen in 0..=Seen::ALL.bits() {
+                f(
+                    Quiesce::from_bits_truncate(actions),
+                    left,
+                    Seen::from_bits_truncate(seen),
+                );
+            }
+        }
+    }
+}
+
+/// Every combination of what there is, against the sequence.
 #[cfg_attr(
     CONFIG_TASK_ISOLATION_KUNIT_TEST,
     kernel::prelude::kunit_tests(task_isolation_quiet)
@@ -169,30 +194,6 @@ mod tests {
         }
     }
 
-    /// Calls `f` for all actions, for what a run may have left and what may be seen.
-    fn for_all(mut f: impl FnMut(Quiesce, Left, Seen)) {
-        const ALL: Quiesce = Quiesce::VMSTAT_SYNC
-            .union(Quiesce::NOHZ_FULL)
-            .union(Quiesce::DEFERS)
-            .union(Quiesce::LRU_DRAIN);
-
-        for actions in 0..=ALL.bits() {
-            for left in Left::ALL
-                .iter()
-                .copied()
-                .chain([Left::EMPTY, Left::TICK_ALWAYS | Left::GAVE_UP])
-            {
-                for seen in 0..=Seen::ALL.bits() {
-                    f(
-                        Quiesce::from_bits_truncate(actions),
-                        left,
-                        Seen::from_bits_truncate(seen),
-                    );
-                }
-            }
-        }
-    }
-
     #[test]
     fn a_quiet_return_is_one_that_a_run_does_not_change() {
         let mut quiet = 0;
@@ -217,22 +218,5 @@ mod tests {
             quiet += u32::from(is_quiet(actions, left, seen));
         });
         assert!(quiet > 100);
-    }
-
-    #[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-    #[test]
-    fn c_has_the_same_rules() {
-        for_all(|actions, left, seen| {
-            assert_eq!(
-                crate::ffi::quiet_as_told(actions, left, seen),
-                is_quiet(actions, left, seen)
-            );
-        });
-    }
-
-    #[cfg(CONFIG_TASK_ISOLATION_KUNIT_TEST)]
-    #[test]
-    fn all_that_keeps_the_tick_is_seen() {
-        assert_eq!(crate::ffi::pending_unseen(), 0);
     }
 }

@@ -6,6 +6,8 @@
 //! `arch/x86/mm/tlb_defer.c`, and the argument why this is safe in
 //! [`Documentation/arch/x86/tlb_defer.rst`](srctree/Documentation/arch/x86/tlb_defer.rst).
 
+use super::mask::Quiesce;
+
 /// What can be left to a CPU in user mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,8 +21,8 @@ impl Kind {
     /// The CPU is in user mode, and does such work before anything that needs it.
     pub(crate) const fn user(self) -> i32 {
         match self {
-            Self::Tlb => 1 << 2,
-            Self::Text => 1 << 4,
+            Self::Tlb => Quiesce::DEFER_TLB_FLUSH.bits() as i32,
+            Self::Text => Quiesce::DEFER_TEXT_SYNC.bits() as i32,
         }
     }
 

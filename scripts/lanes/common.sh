@@ -140,6 +140,17 @@ tap() {
 	expect "$1: run_kselftest.sh ran each of the $n programs" \
 		"$n:$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$ktap"):$(grep -cE '^(not )?ok [0-9]+ selftests: isolation: ' "$ktap")" = "$n:$n:$n"
 	[ "$good" -gt 0 ] || bad "$1: no test passed"
+	t=$(unexpected_skips "$1" "$ktap")
+	expect "$1: each skip is in kernel-config/skips.txt" -z "$t" || indented "$t"
+}
+
+# unexpected_skips LANE KTAP - those that kernel-config/skips.txt does not allow there.
+unexpected_skips() {
+	awk -F '\t+' -v lane="$1" '
+		FNR == NR { if (!/^#/ && lane ~ "^(" $1 ")$") most[$3] += $2; next }
+		/^# ok [0-9]+.*# SKIP/ { sub(/.*# SKIP */, ""); n[$0]++ }
+		END { for (reason in n) if (n[reason] > most[reason] + 0) print n[reason] ", at most " most[reason] + 0 ": " reason }
+	' "$TOP/kernel-config/skips.txt" "$2"
 }
 
 # Prints FIELD of the N-th line of a guest's log that starts with KEY.
