@@ -34,7 +34,7 @@ static const char usage[] =
 "  -x  text is patched, instead of addresses used again\n"
 "  -o  without the control, which lets a CPU run into text that is stale\n"
 "Prints: tlb_defer ROUTE rounds=N deferred=N void=N flushes=N entry=N exit=N nmi=N\n"
-"	iret=N stale=N bad_word=N ms=N\n"
+"	warn=N iret=N stale=N bad_word=N ms=N\n"
 "    or: tlb_defer cost rounds=N pending=TICKS clean=TICKS\n";
 
 struct route {
@@ -55,6 +55,8 @@ struct route {
 	bool		nmi_anytime;
 	/* The NMI lasts until all is swapped, or as long as it may. */
 	bool		nmi_holds;
+	/* A WARN on the way in comes before the hook. */
+	bool		warns;
 	bool		timer;
 	/* What is purged with the window, and must be flushed at once if not PLAIN. */
 	int		kind;
@@ -407,6 +409,8 @@ static const struct route routes[] = {
 	  .cmd = TLB_DEFER_TEST_NMI },
 	{ .name = "nmi_race", .what = "an NMI while SYSCALL enters", .enter = by_syscall,
 	  .nmi_anytime = true },
+	{ .name = "warn", .what = "a WARN before the hook of SYSCALL", .enter = by_syscall,
+	  .warns = true },
 	{ .name = "nmi_hold", .what = "an NMI that lasts while all is swapped",
 	  .enter = by_syscall, .nmi_holds = true, .every = 5 },
 	{ .name = "device", .what = "purged with an area of a device", .enter = by_syscall,
@@ -549,7 +553,7 @@ static void tune_timer(bool too_early)
 
 static unsigned long long sum(const __u64 *of)
 {
-	return of[IN_ARM] + of[IN_ENTRY] + of[IN_EXIT] + of[IN_NMI];
+	return of[IN_ARM] + of[IN_ENTRY] + of[IN_EXIT] + of[IN_NMI] + of[IN_WARN];
 }
 
 /* Whether the old content can be seen at all. */
@@ -564,7 +568,7 @@ static void test_route(unsigned int *round, unsigned int rounds)
 	/* A busy machine has some. With so many something enters all the time. */
 	const unsigned int max_voids = 10 * rounds + 100;
 	struct tlb_defer_test_stats before, after;
-	unsigned long long stale, bad_word;
+	unsigned long long stale, bad_word, warns;
 	const char *missing;
 	uint64_t start;
 
@@ -576,6 +580,8 @@ static void test_route(unsigned int *round, unsigned int rounds)
 	if (route->every)
 		rounds = (rounds + route->every - 1) / route->every;
 	timer_ns = 0;
+	if (do_call("WARN", TLB_DEFER_TEST_WARN, route->warns))
+		ksft_exit_fail_msg("%s: no WARN\n", route->name);
 	get_stats(&before);
 	start = monotonic_ns();
 	while (valid < rounds && voids <= max_voids) {
@@ -601,11 +607,12 @@ static void test_route(unsigned int *round, unsigned int rounds)
 	bad_word = after.bad_word - before.bad_word;
 	printf("tlb_defer %s rounds=%u deferred=%u void=%u flushes=%u ",
 	       route->name, valid, deferred, voids, after.flushes - before.flushes);
-	printf("entry=%llu exit=%llu nmi=%llu iret=%llu stale=%llu bad_word=%llu ms=%llu\n",
+	warns = after.checked[IN_WARN] - before.checked[IN_WARN];
+	printf("entry=%llu exit=%llu nmi=%llu warn=%llu iret=%llu stale=%llu bad_word=%llu ms=%llu\n",
 	       (unsigned long long)(after.checked[IN_ENTRY] - before.checked[IN_ENTRY]),
 	       (unsigned long long)(after.checked[IN_EXIT] - before.checked[IN_EXIT]),
 	       (unsigned long long)(after.checked[IN_NMI] - before.checked[IN_NMI]),
-	       (unsigned long long)(after.iret - before.iret), stale, bad_word,
+	       warns, (unsigned long long)(after.iret - before.iret), stale, bad_word,
 	       (unsigned long long)((monotonic_ns() - start) / NSEC_PER_MSEC));
 
 	control_sees |= route->loses && stale;
@@ -619,6 +626,9 @@ static void test_route(unsigned int *round, unsigned int rounds)
 	else if (valid < rounds)
 		ksft_test_result_fail("%s: something else enters the kernel, %u rounds void\n",
 				      route->name, voids);
+	else if (route->warns && warns < valid)
+		ksft_test_result_fail("%s: %llu WARNs in %u rounds\n", route->name, warns,
+				      valid);
 	else if (unchecked)
 		ksft_test_result_fail("%s: did not enter the kernel in %u of %u rounds\n",
 				      route->name, unchecked, valid);

@@ -110,10 +110,11 @@ test_programs() {
 	sed -n -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' -e 's/^TEST_GEN_PROGS[[:space:]]*[:+]*=//p' "$TOP/selftests/Makefile"
 }
 
-# tap NAME - count what run_kselftest.sh says in a guest's log. Each program of the
-# Makefile must have run, and each must have said as many results as it planned.
+# tap NAME [PROGRAM...] - count what run_kselftest.sh says in a guest's log. Each program,
+# all of the Makefile by default, must have run, and each must have said as many results as it planned.
 tap() {
-	local log=$LOGS/guest-$1.log ktap=$LOGS/guest-$1.ktap good poor skip t n
+	local log=$LOGS/guest-$1.log ktap=$LOGS/guest-$1.ktap good poor skip t n programs
+	programs=${*:2}
 	sed -n '/^==> guest-selftests/,/^<== guest-selftests/p' "$log" > "$ktap"
 	# Results of the programs; those of whole programs stand at the margin.
 	good=$(grep -E '^# ok [0-9]+' "$ktap" | grep -cv '# SKIP')
@@ -128,7 +129,7 @@ tap() {
 	fi
 	grep -E '^# ok [0-9]+.*# SKIP' "$ktap" | sed 's/^# ok [0-9]* */     skipped: /'
 	n=0
-	for t in $(test_programs); do
+	for t in ${programs:-$(test_programs)}; do
 		n=$((n + 1))
 		# Planned and told, of the part of this program.
 		sed -nE "/^# selftests: isolation: $t\$/,/^(not )?ok [0-9]+ selftests: isolation: $t( |\$)/p" "$ktap" > "$ktap.one"
