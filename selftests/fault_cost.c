@@ -250,6 +250,7 @@ static const char *measure(struct trace *trace)
 		while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) <= i)
 			sleep_ms(1);
 	}
+	/* What the start of the threads left to do is done meanwhile, on each CPU. */
 	sleep_ms(300);
 	if (opts.folds)
 		trace_on(trace, true);
