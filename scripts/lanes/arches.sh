@@ -101,6 +101,8 @@ arch_compiles() {
 arch_costs() {
 	local name=$1 k cpu what
 	kernel "$name-stock" || return
+	kernel "$name" || return
+	step "build selftests for $name" "$TOP/scripts/selftests" "$(arch_of "$name")" || return
 	KERNEL=$name ICOUNT=1 ISOL=$NOHZ_ISOL RUN=guest-cost TIMEOUT=1200 guest "$name-cost" || return
 	KERNEL=$name-stock ICOUNT=1 ISOL=$NOHZ_ISOL RUN=guest-cost TIMEOUT=1200 guest "$name-stock-cost" || return
 	for k in "$name-stock" "$name"; do
