@@ -69,6 +69,7 @@ static __always_inline void user_defer_exit(void)
 	if (likely(!user))
 		return;
 	user_defer_test_window();
+	user_defer_test_early();
 	old = raw_atomic_fetch_sub(user, this_cpu_ptr(&user_defer.state));
 	if (unlikely(old & USER_DEFER_PENDING(USER_DEFER_USER)))
 		__user_defer_exit(old);
