@@ -25,8 +25,13 @@ use crate::policy::{
     }, //
 };
 
-static_assert!(Kind::Tlb.user() as u32 == Quiesce::DEFER_TLB_FLUSH.bits());
-static_assert!(Kind::Text.user() as u32 == Quiesce::DEFER_TEXT_SYNC.bits());
+const _: () = {
+    use bindings::*;
+    assert!(Kind::Tlb.user() as u32 == user_defer_bits_USER_DEFER_TLB_USER);
+    assert!(Kind::Tlb.pending() as u32 == user_defer_bits_USER_DEFER_TLB_PENDING);
+    assert!(Kind::Text.user() as u32 == user_defer_bits_USER_DEFER_TEXT_USER);
+    assert!(Kind::Text.pending() as u32 == user_defer_bits_USER_DEFER_TEXT_PENDING);
+};
 
 declare_trace! {
     unsafe fn task_isol_tlb_defer(cpu: u32);

@@ -258,22 +258,26 @@ static int await_visit(struct shared *shared, int number, int ms)
 
 /*
  * Waits for the shepherd, which send_shepherd_away() sent away for 60 s. The first visit
- * may be of somebody else, or of work that was queued before. The second one is not:
- * until then that work found nothing, and queued itself no more.
+ * may be of somebody else, or of work that was queued before. Until the next steps that
+ * work found nothing, and queued itself no more. Two steps in a row that are both visited
+ * in time are so by the shepherd.
  * Leaves @shared as the tests of the periodic update want it.
  */
 static int await_shepherd(struct shared *shared, int cpu)
 {
-	int ret = -1;
+	int number = 0, ret = -1;
 
 	shared->tick = true;
 	if (start(shared, cpu, false))
 		return -1;
 	for (int i = 0; i < 10 && ret; i++) {
-		if (await_visit(shared, 2 * i + 1, 70000))
+		if (await_visit(shared, ++number, 70000))
 			break;
-		doze_ms(VISIT_MS);
-		ret = await_visit(shared, 2 * i + 2, VISIT_MS);
+		ret = 0;
+		for (int j = 0; j < 2 && !ret; j++) {
+			doze_ms(VISIT_MS);
+			ret = await_visit(shared, ++number, VISIT_MS);
+		}
 	}
 	spinner_stop(&shared->spinner);
 	memset(shared, 0, sizeof(*shared));
@@ -389,8 +393,9 @@ TEST_F_TIMEOUT(vmstat, stat_refresh, 60)
  * Isolated or not, a CPU that has nothing to fold is left alone. If the thread is
  * not isolated, an interrupt may leave something now and then.
  */
-TEST_F(vmstat, stat_refresh_of_a_clean_cpu)
+TEST_F_TIMEOUT(vmstat, stat_refresh_of_a_clean_cpu, 60)
 {
+	unsigned long switches = 0;
 	struct noise then, now;
 
 	ASSERT_EQ(0, start(self->shared, self->cpu, variant->isolated));
@@ -398,22 +403,25 @@ TEST_F(vmstat, stat_refresh_of_a_clean_cpu)
 	ASSERT_EQ(0, settle(self->shared));
 	/* The work of the shepherd comes back once. */
 	doze_ms(shepherded(self->cpu) ? VISIT_MS : 0);
-	ASSERT_EQ(0, read_spinner_noise(self->shared, &then));
-	for (int i = 0; i < ROUNDS; i++)
-		ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
-	ASSERT_EQ(0, read_spinner_noise(self->shared, &now));
-	noise_since(&now, &then);
-	TH_LOG("%lu interrupts, %lu forced switches", now.interrupts, now.switches);
-	noise_log_kinds(&now);
+	/* A flush that others need comes now and then, but not each time. */
+	for (int try = 0; try < 3; try++) {
+		ASSERT_EQ(0, read_spinner_noise(self->shared, &then));
+		for (int i = 0; i < ROUNDS; i++)
+			ASSERT_EQ(0, write_file(STAT_REFRESH, "1"));
+		ASSERT_EQ(0, read_spinner_noise(self->shared, &now));
+		noise_since(&now, &then);
+		TH_LOG("%lu interrupts, %lu forced switches", now.interrupts, now.switches);
+		noise_log_kinds(&now);
+		switches += now.switches;
+		/* Timers are not what this action is about. */
+		if (!variant->isolated || now.interrupts == now.ticks)
+			break;
+	}
 	if (variant->isolated) {
-		EXPECT_EQ(0UL, now.switches);
-		/*
-		 * Timers are not what this action is about, nor is a flush that others need
-		 * now and then. An interrupt for each write is.
-		 */
-		EXPECT_GE(RARE, (int)(now.interrupts - now.ticks));
+		EXPECT_EQ(0UL, switches);
+		EXPECT_EQ(now.ticks, now.interrupts);
 	} else {
-		EXPECT_GE(RARE, (int)now.switches);
+		EXPECT_GE(RARE, (int)switches);
 	}
 }
 

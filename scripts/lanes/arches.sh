@@ -27,6 +27,7 @@ arch_runs() {
 	step "build selftests for $name" "$TOP/scripts/selftests" "$arch" || return
 	no_warning "$name"
 	KERNEL=$name SMP=8 RUN=guest-selftests TIMEOUT=2400 ISOL=$NOHZ_ISOL guest "$name" && tap "$name"
+	rm -f "$LOGS/kunit-$name.log"
 	KERNEL=$name RUN=guest-nothing TIMEOUT=300 \
 		APPEND='loglevel=7 kunit.enable=1 kunit.filter_glob=task_isolation*' guest "$name-kunit" &&
 		"$TOP/scripts/in-toolchain" python3 "${KDIR:-$SERIES_TREE}/tools/testing/kunit/kunit.py" parse \
@@ -40,6 +41,23 @@ arch_runs() {
 	KERNEL=$name RUN=guest-bench TIMEOUT=600 ISOL=$NOHZ_ISOL \
 		APPEND='BENCH_Q=all BENCH_ROWS=tracepoint,schedstats,threads,membarrier' guest "$name-bench" &&
 		grep '^noise' "$LOGS/guest-$name-bench.log" | sed 's/^/     /'
+	[ "$arch" != riscv ] || firmware_rows "$name"
+}
+
+# firmware_rows NAME - what the firmware interrupts user mode of CPU 1 for, which the kernel
+# does not count, by QEMU's log of interrupts (cause 3). A boot for each row.
+firmware_rows() {
+	local row log=$LOGS/int-$1.log
+	local -A n
+	for row in idle threads tracepoint schedstats; do
+		KERNEL=$1 INTLOG=$log RUN=guest-bench TIMEOUT=600 ISOL=$NOHZ_ISOL \
+			APPEND="BENCH_Q=all BENCH_ROWS=$row" guest "$1-firmware-$row" || return
+		n[$row]=$(grep -cE '^riscv_cpu_do_interrupt: hart:1, async:1, cause:0*3, epc:0x0000' "$log")
+		say "$1: isolated, $row: the firmware interrupted user mode ${n[$row]} times"
+		rm -f "$log"
+	done
+	expect "$1: control, patched text interrupts user mode by the firmware, an idle system hardly" \
+		"$((n[idle] <= 3 && n[tracepoint] >= 40))" -eq 1
 }
 
 # arch_is_quiet NAME - of the rows of "make demo": 0 isolated, above 0 not isolated.
@@ -66,6 +84,10 @@ arch_is_quiet() {
 # no_warning NAME - the compilers said nothing, but what Rust says of the kernel's own flags.
 no_warning() {
 	local said
+	if ! grep -qE '^ +(CC|RUSTC L) ' "$LOGS/build-$1.log"; then
+		say "$1: nothing was compiled anew, so nothing is said of warnings (to compile all: rm -r $(obj_of "$1"))"
+		return
+	fi
 	said=$(grep -E '(warning|error)(\[[a-z0-9]*\])?: ' "$LOGS/build-$1.log" |
 		grep -vE '^warning: (unstable feature specified for |1 warning emitted$)')
 	[ -z "$said" ] || indented "$said"

@@ -118,7 +118,7 @@ tap() {
 	sed -n '/^==> guest-selftests/,/^<== guest-selftests/p' "$log" > "$ktap"
 	# Results of the programs; those of whole programs stand at the margin.
 	good=$(grep -E '^# ok [0-9]+' "$ktap" | grep -cv '# SKIP')
-	skip=$(grep -cE '^# ok [0-9]+.*# SKIP' "$ktap")
+	skip=$(grep -cE '^# (ok [0-9]+|1\.\.0 ).*# SKIP' "$ktap")
 	poor=$(grep -cE '^# not ok [0-9]+' "$ktap")
 	passed=$((passed + good)) failed=$((failed + poor)) skipped=$((skipped + skip))
 	printf '     %s: %d passed, %d failed, %d skipped\n' "$1" "$good" "$poor" "$skip"
@@ -127,7 +127,7 @@ tap() {
 		grep -E '^# # .*(Expected|_test.c)' "$ktap" | head -n 20 | sed 's/^/     /'
 		printf '     log: build/logs/guest-%s.log\n' "$1"
 	fi
-	grep -E '^# ok [0-9]+.*# SKIP' "$ktap" | sed 's/^# ok [0-9]* */     skipped: /'
+	grep -E '^# (ok [0-9]+|1\.\.0 ).*# SKIP' "$ktap" | sed -E 's/^# (ok [0-9]* *|1\.\.0 )/     skipped: /'
 	n=0
 	for t in ${programs:-$(test_programs)}; do
 		n=$((n + 1))
@@ -145,11 +145,13 @@ tap() {
 	expect "$1: each skip is in kernel-config/skips.txt" -z "$t" || indented "$t"
 }
 
-# unexpected_skips LANE KTAP - those that kernel-config/skips.txt does not allow there.
+# unexpected_skips LANE KTAP - those that kernel-config/skips.txt does not allow there. A
+# program that skips as a whole says so in its plan.
 unexpected_skips() {
 	awk -F '\t+' -v lane="$1" '
 		FNR == NR { if (!/^#/ && lane ~ "^(" $1 ")$") most[$3] += $2; next }
 		/^# ok [0-9]+.*# SKIP/ { sub(/.*# SKIP */, ""); n[$0]++ }
+		/^# 1\.\.0 # SKIP/ { sub(/.*# SKIP */, ""); n["all: " $0]++ }
 		END { for (reason in n) if (n[reason] > most[reason] + 0) print n[reason] ", at most " most[reason] + 0 ": " reason }
 	' "$TOP/kernel-config/skips.txt" "$2"
 }
