@@ -65,11 +65,11 @@ static __always_inline void user_defer_enter(enum ctx_state state)
 static __always_inline void user_defer_exit(void)
 {
 	unsigned int user, old;
-	user_defer_test_early();
 	user = raw_cpu_read(user_defer.state.counter) & USER_DEFER_USER;
 	if (likely(!user))
 		return;
 	user_defer_test_window();
+	user = user_defer_test_early(user);
 	old = raw_atomic_fetch_sub(user, this_cpu_ptr(&user_defer.state));
 	if (unlikely(old & USER_DEFER_PENDING(USER_DEFER_USER)))
 		__user_defer_exit(old);
