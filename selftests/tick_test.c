@@ -217,7 +217,16 @@ TEST_F_TIMEOUT(tick, stopped_at_return, 120)
 		/* Where the tick is not seen without the action, there is no control. */
 		if (!acts && !(variant->fifo ? way->hits_fifo : way->hits))
 			continue;
-		error = tick_measure(&self->run, way, &result);
+		/* The load balancer may keep a task on a CPU that has a domain, for seconds. */
+		for (int try = 0; try < 3; try++) {
+			error = tick_measure(&self->run, way, &result);
+			if (error || !acts || way->shares || variant->fifo ||
+			    result.other - result.gave_up <= RARE ||
+			    cpu_is_in(self->run.cpu, ISOLATED_CPUS))
+				break;
+			TH_LOG("%s: another task in %d rounds, once more", way->name,
+			       result.other);
+		}
 		TH_LOG("%s: %d of %d rounds interrupted by a timer, in %d s, left %#x %s",
 		       way->name, result.hit, result.rounds, result.seconds, result.left,
 		       result.named);
