@@ -77,7 +77,8 @@ arch_is_quiet() {
 		expect "$1: isolated, no timer interrupt in user mode but $(field "$1-demo" "$row" timer) that were announced ($what)" \
 			"$(field "$1-demo" "$row" unnamed)" = 0
 		n=$(field "$1-demo" "tick $what actions=0 " timer)
-		expect "$1: control, there are if it does not ask ($what)" "${n:-0}" -gt 0
+		# A kworker seldom brings the tick back on these.
+		[ "$what" = kworker ] || expect "$1: control, there are if it does not ask ($what)" "${n:-0}" -ge 15
 	done
 }
 
