@@ -14,7 +14,7 @@ lane_debug() {
 	expect "life of isolated threads, with flushes deferred: $(sed -n 's/^rounds of life: //p' "$LOGS/guest-life.log")" \
 		"$(sed -n 's/^rounds of life: 40, .*CPU 1: //p' "$LOGS/guest-life.log")" -ge 10
 	KERNEL=debug SMP=16 RUN="guest-selftests+${WIDE// /+}" TIMEOUT=1200 \
-		ISOL="${NOHZ_ISOL//1/1-15}" APPEND='loglevel=5 panic_on_warn=1 kunit.enable=0 numa=fake=4' guest wide || return
+		ISOL="${NOHZ_ISOL//1/1-15}" APPEND='loglevel=7 panic_on_warn=1 kunit.enable=0 numa=fake=4' guest wide || return
 	expect "wide: 16 CPUs, 4 nodes" "$(grep -c 'smp: Brought up 4 nodes, 16 CPUs' "$LOGS/guest-wide.log")" -eq 1
 	# shellcheck disable=SC2086 # a list of words
 	tap wide $WIDE
